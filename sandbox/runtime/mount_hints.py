@@ -4,13 +4,16 @@ import json
 import os
 import re
 import sys
+import time
 
 VARIABLE = "SANDBOX_DISK_MOUNTS="
 SIZE = re.compile(r"[1-9][0-9]{0,15}[kmg]?")
-MODE = re.compile(r"[01]?[0-7]{3}")
-ID = re.compile(r"[0-9]{1,9}")
 DEFAULTS = {"mode": "0700", "uid": "1000", "gid": "1000"}
-PATTERNS = {"mode": MODE, "uid": ID, "gid": ID}
+PATTERNS = {
+    "mode": re.compile(r"[01]?[0-7]{3}"),
+    "uid": re.compile(r"[0-9]{1,9}"),
+    "gid": re.compile(r"[0-9]{1,9}"),
+}
 
 
 class Refused(Exception):
@@ -18,7 +21,7 @@ class Refused(Exception):
 
 
 def parse(text):
-    """`/mnt/data=64m,/tmp=1g:mode=1777:uid=0` -> {"/mnt/data": {"size": "64m", ...}, ...}"""
+    """`/mnt/data=64m,/tmp=1g:mode=1777:noexec` -> {"/mnt/data": {"size": "64m", ...}, ...}"""
     wanted = {}
     for entry in text.split(","):
         path, separator, rest = entry.partition("=")
@@ -27,15 +30,18 @@ def parse(text):
             raise Refused(f"expected /path=size, got {entry!r}")
         if not SIZE.fullmatch(size):
             raise Refused(f"{path}: not a size: {size!r}")
-        values = dict(DEFAULTS)
-        for option in options:
-            key, _, value = option.partition("=")
-            if key not in PATTERNS or not PATTERNS[key].fullmatch(value):
-                raise Refused(f"{path}: unknown option {option!r}")
-            values[key] = value
         if path in wanted:
             raise Refused(f"{path} is named twice")
-        wanted[path] = {**values, "size": size}
+        values = {**DEFAULTS, "size": size, "noexec": False}
+        for option in options:
+            key, _, value = option.partition("=")
+            if option == "noexec":
+                values["noexec"] = True
+            elif key in PATTERNS and PATTERNS[key].fullmatch(value):
+                values[key] = value
+            else:
+                raise Refused(f"{path}: unknown option {option!r}")
+        wanted[path] = values
     return wanted
 
 
@@ -44,7 +50,9 @@ def hint(spec, index, path, values):
     if len(mounts) != 1 or mounts[0].get("type") != "bind":
         raise Refused(f"{path} is not exactly one bind mount of this container")
     mount = mounts[0]
-    # gVisor compares the options' strictness: what is noexec and so on stays so on the mount itself.
+    # Restrictions belong to the mount: the hint's own options may not be stricter than it.
+    flags = ["nosuid", "nodev"] + (["noexec"] if values["noexec"] else [])
+    mount["options"] = [o for o in mount.get("options", []) if o not in flags] + flags
     options = ",".join(["rw", *(f"{key}={values[key]}" for key in ("mode", "uid", "gid", "size"))])
     prefix = f"dev.gvisor.spec.mount.disk{index}."
     spec.setdefault("annotations", {}).update(
@@ -68,7 +76,7 @@ def edit(spec):
     return spec
 
 
-def main(path):
+def edit_file(path):
     with open(path, encoding="utf-8") as file:
         spec = edit(json.load(file))
     temporary = path + ".tmp"
@@ -77,8 +85,18 @@ def main(path):
     os.replace(temporary, path)
 
 
-if __name__ == "__main__":
+def main(path, log):
     try:
-        main(sys.argv[1])
+        edit_file(path)
     except (Refused, OSError, ValueError, KeyError) as error:
-        sys.exit(f"code-interpreter-runtime: {error}")
+        message = f"{VARIABLE[:-1]}: {error}"
+        if log:
+            # The engine shows its user the last error in this file.
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"level": "error", "msg": message, "time": stamp}) + "\n")
+        sys.exit(message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

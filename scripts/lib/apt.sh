@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# Installing packages on Debian and Ubuntu: only what is missing, and without starting services.
+
+APT_UPDATED=''
+
+on_debian_as_root() { [ "$(id -u)" -eq 0 ] && have apt-get && have dpkg-query; }
+
+apt_update_once() {
+  [ -z "$APT_UPDATED" ] || return 0
+  step 'apt-get update: refreshing the package lists' "$1" apt-get -q update
+  APT_UPDATED=1
+}
+
+# no_service_starts COMMAND...: package scripts must not start daemons on the system's behalf. The
+# engine we start is private. policy-rc.d is Debian's switch for that; an existing one is respected.
+no_service_starts() {
+  local policy=/usr/sbin/policy-rc.d made='' status=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    made=1
+  fi
+  "$@" || status=$?
+  [ -z "$made" ] || rm -f "$policy"
+  return "$status"
+}
+
+# apt_install LOG REASON PACKAGE... (options such as -t SUITE may stand among the packages)
+apt_install() {
+  local log=$1 reason=$2
+  shift 2
+  apt_update_once "$log"
+  step "apt-get install $*: $reason" "$log" no_service_starts \
+    env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+    -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 install "$@"
+}
+
+apt_candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p'; }
+
+# debian_mirror: the mirror that this machine's own sources name for the release it runs.
+debian_mirror() {
+  local codename
+  codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+  apt-get indextargets --format "\$(REPO_URI) \$(CODENAME) \$(ORIGIN) \$(COMPONENT)" 'Identifier: Packages' 2>/dev/null |
+    awk -v c="$codename" '$2 == c && $3 == "Debian" && $4 == "main" { print $1; exit }'
+}

@@ -1,0 +1,239 @@
+# shellcheck shell=bash
+# The private Docker engine: one dockerd with its own containerd, both under our own directories, so
+# that neither the system's daemons nor their containers are ever touched.
+#
+#   $ENGINE_DIR  (data/engine)                what is kept: images, configuration, logs, `env`
+#   $RUN_DIR     (/run/code-interpreter-…)    what lives as long as the daemons: sockets, pids, state
+#
+# RUN_DIR is short on purpose. A Unix socket's path may have 107 bytes at most, and a clone can lie
+# in a deep folder, so its name is a hash of ENGINE_DIR.
+
+MIN_RUNSC=20240729
+
+ENGINE_DIR="${CI_ENGINE_DIR:-$DATA_DIR/engine}"
+case "$ENGINE_DIR" in /*) ;; *) ENGINE_DIR="$PWD/$ENGINE_DIR" ;; esac
+RUN_DIR="${CI_ENGINE_RUN_DIR:-/run/code-interpreter-$(printf '%s' "$ENGINE_DIR" | short_hash)}"
+ENGINE_SOCKET="$RUN_DIR/docker.sock"
+ENGINE_HOST="unix://$ENGINE_SOCKET"
+CGROUP_PARENT="/$(basename "$RUN_DIR")"
+RUNTIME_WRAPPER="$ROOT_DIR/sandbox/runtime/code-interpreter-runtime"
+ENV_FILE="$ENGINE_DIR/env"
+
+# --- which engine -----------------------------------------------------------------------------
+
+# engine_answers HOST: '' means the engine that the Docker client would use by itself.
+docker_at() {
+  local host=$1
+  shift
+  if [ -n "$host" ]; then
+    env -u DOCKER_CONTEXT -u DOCKER_TLS_VERIFY DOCKER_HOST="$host" docker "$@"
+  else
+    docker "$@"
+  fi
+}
+
+engine_answers() { timeout 5 docker --host "$ENGINE_HOST" version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+engine_at_hand_has_runtime() {
+  [ -z "${CI_ENGINE_PRIVATE:-}" ] || return 1
+  have docker || return 1
+  timeout 10 docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q "\"$RUNTIME_NAME\""
+}
+
+# --- prerequisites ----------------------------------------------------------------------------
+
+runsc_bin() {
+  local candidate
+  for candidate in "${CI_RUNSC:-}" "$(command -v runsc || true)" /usr/local/bin/runsc /usr/bin/runsc; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ]; then
+      printf '%s\n' "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# runsc_date FILE: 20240729 out of "runsc version release-20240729.0" or "0.0~20240729.0".
+runsc_date() { "$1" --version 2>/dev/null | grep -oE '20[0-9]{6}' | head -n 1; }
+
+runsc_is_good() {
+  local bin date
+  bin=$(runsc_bin) || return 1
+  date=$(runsc_date "$bin")
+  [ -n "$date" ] && [ "$date" -ge "$MIN_RUNSC" ]
+}
+
+print_manual_setup() {
+  printf '%s\n' "${_red}error:${_off} $1" >&2
+  cat >&2 <<MANUAL
+  There are two ways:
+  1. On Debian 12 or newer, run this as root; it installs the packages docker.io and runsc and
+     starts an engine of its own under $ENGINE_DIR:
+       sudo scripts/engine up
+  2. With a Docker engine of your own: install gVisor's runsc, release $MIN_RUNSC or newer, into
+     /usr/local/bin, add this to /etc/docker/daemon.json, and restart the daemon:
+       {"runtimes": {"$RUNTIME_NAME": {"path": "$RUNTIME_WRAPPER"}}}
+       sudo systemctl restart docker
+     then run this again as a user who may talk to that engine.
+MANUAL
+  exit 1
+}
+
+install_prerequisites() {
+  local log="$ENGINE_DIR/install.log" wanted=()
+  have dockerd && have containerd && have docker || wanted+=(docker.io)
+  python_bin >/dev/null || wanted+=(python3)
+  if [ ${#wanted[@]} -eq 0 ] && runsc_is_good; then return 0; fi
+  on_debian_as_root || print_manual_setup \
+    'there is no Docker engine with gVisor here, and only root on Debian or Ubuntu can have one installed'
+  if [ ${#wanted[@]} -gt 0 ]; then
+    apt_install "$log" 'the Docker engine that runs sandboxes (its system service is not started)' "${wanted[@]}"
+    # What we installed must not come up beside our private engine at the next boot either.
+    if have systemctl; then systemctl disable docker.service docker.socket containerd.service >/dev/null 2>&1 || true; fi
+  fi
+  # Debian 13 moved the client into a package of its own.
+  have docker || apt_install "$log" "Docker's command line client" docker-cli
+  runsc_is_good || install_runsc "$log"
+}
+
+install_runsc() {
+  local log=$1 candidate codename mirror
+  apt_update_once "$log"
+  candidate=$(apt_candidate runsc | grep -oE '20[0-9]{6}' | head -n 1 || true)
+  if [ "${candidate:-0}" -ge "$MIN_RUNSC" ]; then
+    apt_install "$log" 'gVisor, the kernel between user code and this machine' runsc
+  else
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    mirror=$(debian_mirror)
+    [ -n "$mirror" ] || print_manual_setup 'the runsc of this release is too old, and its apt sources name no Debian mirror'
+    # This release's runsc is too old for current kernels. Backports has a newer one; the suite is
+    # not automatic, so nothing else of it gets installed.
+    printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: %s\n' \
+      "$mirror" "$codename" /usr/share/keyrings/debian-archive-keyring.gpg \
+      >/etc/apt/sources.list.d/code-interpreter-backports.sources
+    APT_UPDATED=''
+    apt_install "$log" "gVisor, the kernel between user code and this machine (from $codename-backports)" \
+      -t "$codename-backports" runsc
+  fi
+  runsc_is_good || print_manual_setup "the package runsc is older than $MIN_RUNSC"
+}
+
+# --- processes --------------------------------------------------------------------------------
+
+# pids_with TEXT: processes that have TEXT as part of one of their arguments. Only text that holds one
+# of our own directories is ever passed, so another engine's processes never match.
+pids_with() {
+  local text=$1 dir
+  for dir in /proc/[0-9]*; do
+    [ "${dir#/proc/}" != "$$" ] || continue
+    if tr '\0' '\n' <"$dir/cmdline" 2>/dev/null | grep -qF -- "$text"; then
+      printf '%s\n' "${dir#/proc/}"
+    fi
+  done 2>/dev/null
+}
+
+# A pid file may name a process that has nothing to do with us by now: the command line decides.
+daemon_pid() {
+  local name=$1 config=$2 pid
+  pid=$(cat "$RUN_DIR/$name.pid" 2>/dev/null || true)
+  if [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$config"; then
+    printf '%s\n' "$pid"
+    return 0
+  fi
+  # The file is gone or wrong; the daemon may be there all the same.
+  pids_with "$config" | head -n 1 | grep .
+}
+
+dockerd_pid() { daemon_pid dockerd "$ENGINE_DIR/daemon.json"; }
+containerd_pid() { daemon_pid containerd "$ENGINE_DIR/containerd.toml"; }
+
+# stop_pid PID SECONDS: asks, waits, then kills.
+stop_pid() {
+  local pid=$1 ticks=$(($2 * 10))
+  kill -TERM "$pid" 2>/dev/null || return 0
+  while [ "$ticks" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
+    sleep 0.1
+    ticks=$((ticks - 1))
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+}
+
+# launch NAME COMMAND...: a daemon in a session of its own, so that Ctrl-C in a terminal does not
+# reach it; without our lock's descriptor, so that the lock ends with us.
+launch() {
+  local name=$1
+  shift
+  setsid "$@" </dev/null >>"$ENGINE_DIR/$name.log" 2>&1 9>&- &
+  printf '%s\n' "$!" >"$RUN_DIR/$name.pid"
+  disown
+}
+
+# wait_for SECONDS PID COMMAND...: until COMMAND succeeds, or PID is gone.
+wait_for() {
+  local ticks=$(($1 * 20)) pid=$2
+  shift 2
+  while [ "$ticks" -gt 0 ]; do
+    if "$@"; then return 0; fi
+    kill -0 "$pid" 2>/dev/null || return 1
+    sleep 0.05
+    ticks=$((ticks - 1))
+  done
+  return 1
+}
+
+# --- configuration ----------------------------------------------------------------------------
+
+json_string() { printf '"%s"' "$(printf '%s' "$1" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"; }
+
+daemon_config() {
+  cat <<JSON
+{
+  "hosts": [$(json_string "$ENGINE_HOST")],
+  "data-root": $(json_string "$ENGINE_DIR/docker"),
+  "exec-root": $(json_string "$RUN_DIR/exec"),
+  "pidfile": $(json_string "$RUN_DIR/docker.pid"),
+  "containerd": $(json_string "$RUN_DIR/containerd.sock"),
+  "cgroup-parent": $(json_string "$CGROUP_PARENT"),
+  "exec-opts": ["native.cgroupdriver=cgroupfs"],
+  "bridge": "none",
+  "iptables": false,
+  "ip6tables": false,
+  "ip-forward": false,
+  "log-level": "warn",
+  "log-driver": "none",
+  "shutdown-timeout": 5,
+  "runtimes": {
+    $(json_string "$RUNTIME_NAME"): {"path": $(json_string "$RUNTIME_WRAPPER")},
+    "runsc": {"path": $(json_string "$(runsc_bin)"), "runtimeArgs": ["--platform=systrap", "--network=none"]}
+  }
+}
+JSON
+}
+
+containerd_config() {
+  cat <<TOML
+version = 2
+root = $(json_string "$ENGINE_DIR/containerd")
+state = $(json_string "$RUN_DIR/containerd")
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing"]
+
+[grpc]
+address = $(json_string "$RUN_DIR/containerd.sock")
+
+[ttrpc]
+address = $(json_string "$RUN_DIR/containerd.sock.ttrpc")
+TOML
+}
+
+# env_set KEY VALUE: replaces one line of the env file, atomically.
+env_set() {
+  local key=$1 value=$2
+  mkdir -p "$ENGINE_DIR"
+  {
+    if [ -f "$ENV_FILE" ]; then grep -v "^$key=" "$ENV_FILE" || true; fi
+    printf '%s=%s\n' "$key" "$value"
+  } >"$ENV_FILE.tmp"
+  mv "$ENV_FILE.tmp" "$ENV_FILE"
+}
+
+env_get() { sed -n "s/^$1=//p" "$ENV_FILE" 2>/dev/null | tail -n 1; }
