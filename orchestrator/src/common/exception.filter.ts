@@ -1,0 +1,94 @@
+/** The one place where an exception becomes a reply; every failure has the envelope of contract §6.1. */
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiError, type ErrorCode } from './api-error.js';
+
+/** Fastify's and its plug-ins' own error codes (body parser, multipart). */
+const FASTIFY_CODES: Readonly<Record<string, { code: ErrorCode; message: string }>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    code: 'invalid_json',
+    message: 'We could not parse the JSON body of your request. The body must be a JSON object.',
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: {
+    code: 'invalid_json',
+    message: 'We could not parse the JSON body of your request: it is empty.',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    code: 'request_too_large',
+    message:
+      'The request body is larger than this server accepts. Upload large content through /v1/files or /v1/uploads and refer to it by id.',
+  },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'unsupported_media_type',
+    message:
+      'Unsupported content type. Send application/json, or multipart/form-data where a file is uploaded.',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'invalid_request',
+    message: 'The request body does not have the length its Content-Length header says.',
+  },
+  FST_REQ_FILE_TOO_LARGE: {
+    code: 'file_too_large',
+    message: 'The uploaded file is larger than this server accepts.',
+  },
+  FST_INVALID_MULTIPART_CONTENT_TYPE: {
+    code: 'unsupported_media_type',
+    message: 'This endpoint expects multipart/form-data.',
+  },
+};
+
+const STATUS_CODES: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid_request',
+  401: 'invalid_api_key',
+  403: 'permission_denied',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  413: 'request_too_large',
+  415: 'unsupported_media_type',
+  429: 'rate_limit_exceeded',
+};
+
+/** Any thrown thing → ApiError; what is not known becomes a 500 that reveals nothing. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
+  const known = code === undefined ? undefined : FASTIFY_CODES[code];
+  if (known) return new ApiError(known.code, known.message, { cause: error });
+  if (error instanceof SyntaxError && statusCode === 400) {
+    return new ApiError('invalid_json', FASTIFY_CODES['FST_ERR_CTP_INVALID_JSON_BODY']!.message, {
+      cause: error,
+    });
+  }
+  const status = error instanceof HttpException ? error.getStatus() : statusCode;
+  const mapped = status === undefined ? undefined : STATUS_CODES[status];
+  if (mapped) return new ApiError(mapped, (error as Error).message, { cause: error });
+  return new ApiError(
+    'server_error',
+    'The server had an error while processing your request. Please retry, and give the request id if it happens again.',
+    { cause: error },
+  );
+}
+
+@Catch()
+export class ApiExceptionFilter implements ExceptionFilter {
+  private readonly logger = new Logger(ApiExceptionFilter.name);
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const error = toApiError(exception);
+    if (error.family === 'bug') {
+      this.logger.error({ err: error.cause ?? error, requestId: request.id }, 'request failed');
+    }
+    if (reply.sent || reply.raw.headersSent) {
+      reply.raw.destroy();
+      return;
+    }
+    void reply
+      .status(error.status)
+      .headers({ ...error.headers })
+      .type('application/json; charset=utf-8')
+      .send(error.toEnvelope());
+  }
+}

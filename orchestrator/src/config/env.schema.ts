@@ -1,0 +1,228 @@
+/**
+ * Every variable the server reads: one schema, one sentence, one unit. `docs/configuration.md` is
+ * generated from this file (`npm run docs`).
+ */
+import { z } from 'zod';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: KIB, m: MIB, g: GIB };
+
+/** `512m`, `2g`, `1048576` → bytes. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+)\s*([kmg]?)(?:i?b)?$/i.exec(text.trim());
+  if (!match) return Number.NaN;
+  return Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
+}
+
+const bytes = (fallback: string, sentence: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform(parseBytes)
+    .refine((value) => Number.isSafeInteger(value) && value >= 0, 'expected a size such as 512m or 2g')
+    .meta({ description: sentence, unit: 'bytes (k, m, g allowed)', example: fallback });
+
+const whole = (
+  fallback: number,
+  sentence: string,
+  unit: string,
+  bounds: { min?: number; max?: number } = {},
+) =>
+  z.coerce
+    .number()
+    .int()
+    .min(bounds.min ?? 0)
+    .max(bounds.max ?? Number.MAX_SAFE_INTEGER)
+    .default(fallback)
+    .meta({ description: sentence, unit, example: String(fallback) });
+
+const flag = (fallback: boolean, sentence: string) =>
+  z
+    .enum(['0', '1', 'true', 'false'])
+    .default(fallback ? '1' : '0')
+    .transform((value) => value === '1' || value === 'true')
+    .meta({ description: sentence, unit: '0 or 1', example: fallback ? '1' : '0' });
+
+const text = (sentence: string, unit = 'text') =>
+  z.string().min(1).optional().meta({ description: sentence, unit });
+
+const word = (fallback: string, sentence: string, unit = 'text') =>
+  z.string().min(1).default(fallback).meta({ description: sentence, unit, example: fallback });
+
+export const MEMORY_SIZES = ['1g', '4g', '16g', '64g'] as const;
+export type MemorySize = (typeof MEMORY_SIZES)[number];
+
+const poolSizes = z
+  .string()
+  .default('1g=2')
+  .transform((value, context) => {
+    const sizes: Record<MemorySize, number> = { '1g': 0, '4g': 0, '16g': 0, '64g': 0 };
+    for (const part of value.split(',').filter((each) => each.trim() !== '')) {
+      const match = /^\s*(1g|4g|16g|64g)\s*=\s*(\d{1,3})\s*$/.exec(part);
+      if (!match) {
+        context.addIssue({ code: 'custom', message: `expected entries such as 1g=2, got '${part.trim()}'` });
+        return z.NEVER;
+      }
+      sizes[match[1] as MemorySize] = Number(match[2]);
+    }
+    return sizes;
+  })
+  .meta({
+    description: 'Warm sandboxes kept ready for each memory size.',
+    unit: 'size=count, comma separated',
+    example: '1g=2',
+  });
+
+export const envSchema = z.object({
+  HOST: word('127.0.0.1', 'Address the server listens on; 0.0.0.0 for all.', 'IP address'),
+  PORT: whole(3000, 'TCP port the server listens on; 0 picks a free one.', 'port', { max: 65_535 }),
+  API_PREFIX: word('v1', 'Path prefix of the API, without slashes at the ends.', 'path'),
+  PUBLIC_URL: text(
+    'Base URL under which clients reach this server, if it differs from HOST and PORT.',
+    'URL',
+  ),
+  DATA_DIR: word(
+    './data',
+    'Folder for everything that must survive a restart: database, blobs, keys.',
+    'path',
+  ),
+  LOG_LEVEL: z
+    .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
+    .default('info')
+    .meta({ description: 'Least severe log line that is written.', unit: 'level', example: 'info' }),
+  LOG_FORMAT: z
+    .enum(['json', 'text'])
+    .default('json')
+    .meta({
+      description: 'One JSON object a line, or one readable line each.',
+      unit: 'format',
+      example: 'json',
+    }),
+
+  DATABASE_URL: text(
+    'PostgreSQL server to use; when absent the embedded one under DATA_DIR is started.',
+    'postgresql:// URL',
+  ),
+  REDIS_URL: text(
+    'Redis server for the job queues; when absent the queues live in PostgreSQL.',
+    'redis:// URL',
+  ),
+
+  API_KEY: text(
+    'Key of the first project; when absent one is made at first start and kept in DATA_DIR/api-key.',
+    'secret',
+  ),
+  ADMIN_KEY: text(
+    'Key of the admin API; when absent one is made at first start and kept in DATA_DIR/admin-key.',
+    'secret',
+  ),
+
+  DOCKER_HOST: text(
+    'Docker engine that runs the sandboxes; when absent the default socket.',
+    'unix:// or tcp:// URL',
+  ),
+  SANDBOX_RUNTIME: word(
+    'code-interpreter',
+    'OCI runtime of the sandboxes: our wrapper around runsc, or runsc itself.',
+    'runtime name',
+  ),
+  SANDBOX_IMAGE: word(
+    'code-interpreter-sandbox:latest',
+    'Image the sandboxes start from.',
+    'image reference',
+  ),
+  SANDBOX_CHANNEL_DIR: text(
+    'Folder for the sandboxes’ sockets and data disks; when absent DATA_DIR/sandboxes.',
+    'path',
+  ),
+  ALLOW_INSECURE_SANDBOX: flag(
+    false,
+    'Start although the runtime is not gVisor. Code then shares the host kernel: for trusted code only.',
+  ),
+  SANDBOX_POOL: poolSizes,
+  SANDBOX_PARALLEL_STARTS: whole(2, 'Sandboxes that may start at the same time.', 'count', {
+    min: 1,
+    max: 64,
+  }),
+  SANDBOX_START_TIMEOUT_MS: whole(60_000, 'Longest a sandbox may take to become ready.', 'milliseconds', {
+    min: 1000,
+  }),
+  SANDBOX_DATA_BYTES: bytes('2g', 'Size limit of /mnt/data in one container.'),
+  SANDBOX_MAX_FILES: whole(10_000, 'Most files kept for one container.', 'count', { min: 1 }),
+  SANDBOX_MAX_PROCESSES: whole(128, 'Most processes and threads of user code in one sandbox.', 'count', {
+    min: 16,
+  }),
+  SANDBOX_HEADROOM_BYTES: bytes(
+    '256m',
+    'Memory above the container’s size that the host grants a sandbox for gVisor and the supervisor.',
+  ),
+  SANDBOX_CPUS: z.coerce
+    .number()
+    .positive()
+    .optional()
+    .meta({ description: 'CPUs one sandbox may use; when absent all.', unit: 'CPUs' }),
+  MEMORY_FLOOR_BYTES: bytes(
+    '1g',
+    'Free memory of the host below which no sandbox is started and idle ones are given up.',
+  ),
+  MEMORY_POOL_BYTES: bytes(
+    '64g',
+    'Memory a project’s running containers may add up to, counted by their sizes, unless the project has its own quota.',
+  ),
+
+  EXECUTION_TIMEOUT_MS: whole(
+    120_000,
+    'Wall time one execution may take if the request says nothing.',
+    'milliseconds',
+    { min: 100 },
+  ),
+  EXECUTION_MAX_TIMEOUT_MS: whole(3_600_000, 'Longest wall time a request may ask for.', 'milliseconds', {
+    min: 100,
+  }),
+  EXECUTION_MAX_OUTPUT_BYTES: bytes(
+    '1m',
+    'Output kept of one execution; the middle of longer output is cut, with a note.',
+  ),
+  EXECUTION_MAX_IMAGES: whole(20, 'Images kept of one execution.', 'count'),
+  EXECUTION_MAX_IMAGE_BYTES: bytes('10m', 'Largest image kept.'),
+
+  MAX_FILE_BYTES: bytes('512m', 'Largest single upload.'),
+  MAX_UPLOAD_BYTES: bytes('8g', 'Largest upload in parts.'),
+  MAX_BODY_BYTES: bytes('33m', 'Largest JSON body of a request.'),
+
+  CONTAINER_IDLE_MINUTES: whole(
+    20,
+    'Minutes without use after which an automatic container expires; also the most a request may ask for.',
+    'minutes',
+    { min: 1, max: 20 },
+  ),
+  CONTAINER_TOMBSTONE_DAYS: whole(30, 'Days an expired container stays in lists.', 'days', { min: 1 }),
+  RESPONSE_RETENTION_DAYS: whole(
+    30,
+    'Days a stored response, its executions and the files it cites are kept; 0 keeps them for ever.',
+    'days',
+  ),
+  BLOB_GRACE_MINUTES: whole(
+    60,
+    'Minutes an unreferenced blob is kept before the clean-up removes it.',
+    'minutes',
+    { min: 1 },
+  ),
+  SWEEP_INTERVAL_MS: whole(
+    30_000,
+    'How often expired containers, orphaned sandboxes and old records are swept.',
+    'milliseconds',
+    { min: 1000 },
+  ),
+  SSE_KEEPALIVE_MS: whole(
+    15_000,
+    'Silence on a stream after which a keep-alive comment is sent.',
+    'milliseconds',
+    { min: 1000 },
+  ),
+});
+
+export type Env = Readonly<z.output<typeof envSchema>>;
