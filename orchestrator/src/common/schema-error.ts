@@ -52,7 +52,7 @@ function fromSize(issue: Issue & { code: 'too_small' | 'too_big' }, param: strin
   const value = issue.input;
   if (issue.origin === 'string' || issue.origin === 'array') {
     const length = (value as { length?: number } | undefined)?.length ?? 0;
-    const what: 'string' | 'array' = issue.origin;
+    const what = issue.origin as 'string' | 'array';
     const code: ErrorCode = `${what}_${small ? 'below_min' : 'above_max'}_length`;
     const adjective = what === 'string' ? (small ? 'too short' : 'too long') : small ? 'too few' : 'too many';
     const noun =

@@ -1,0 +1,14 @@
+/** Making, hashing and comparing keys. Keys are random, so a plain SHA-256 is a sound look-up hash. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { alphanumeric } from '../common/ids.js';
+
+export const newSecret = (prefix: 'sk' | 'admin'): string => `${prefix}-${alphanumeric(48)}`;
+
+export const hashSecret = (secret: string): string => createHash('sha256').update(secret, 'utf8').digest('hex');
+
+export const hintOf = (secret: string): string => secret.slice(-4);
+
+/** Compares without telling by its duration where the first difference is. */
+export function sameSecret(a: string, b: string): boolean {
+  return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
+}
