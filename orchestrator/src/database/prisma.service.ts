@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Prisma, PrismaClient } from './generated/client.js';
 
@@ -22,7 +22,7 @@ const IDLE_TIMEOUT_MS = 30_000;
  * itself after PostgreSQL restarts: the queries in flight fail, the next ones get a new connection.
  */
 @Injectable()
-export class PrismaService extends PrismaClient implements OnModuleInit, OnModuleDestroy {
+export class PrismaService extends PrismaClient implements OnModuleInit, OnApplicationShutdown {
   constructor(@Inject(DATABASE_OPTIONS) options: DatabaseOptions) {
     const pool = {
       connectionString: options.url,
@@ -43,7 +43,8 @@ export class PrismaService extends PrismaClient implements OnModuleInit, OnModul
     await this.$connect();
   }
 
-  async onModuleDestroy(): Promise<void> {
+  /** Not earlier: until here requests and jobs may still finish. */
+  async onApplicationShutdown(): Promise<void> {
     await this.$disconnect();
   }
 }
