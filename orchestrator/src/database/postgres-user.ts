@@ -87,9 +87,8 @@ async function grantableCapability(): Promise<string | undefined> {
   return CAPABILITIES.find(({ bit }) => (bounding >> bit) & 1n)?.name;
 }
 
-// `test -x` would not do: access(2) leaves capabilities out.
 const mayEnter = (user: { uid: number; gid: number }, path: string): boolean =>
-  spawnSync('ls', ['-d', path], { ...user, cwd: '/', stdio: 'ignore' }).status === 0;
+  spawnSync('test', ['-x', path], { ...user, cwd: '/', stdio: 'ignore' }).status === 0;
 
 /**
  * `paths` must exist; the user has to reach all of them. Throws when that is impossible, with the
@@ -108,10 +107,11 @@ export async function launcherFor(user: PostgresUser, paths: readonly string[]):
       `--ambient-caps=-all,+${capability}`,
       `--bounding-set=-all,+${capability}`,
     ],
-    ...['--no-new-privs', '--'],
+    // PostgreSQL looks for itself with access(2), which leaves capabilities out unless told otherwise.
+    ...['--securebits=+no_setuid_fixup,+no_setuid_fixup_locked', '--no-new-privs', '--'],
   ];
   const works =
-    capability && spawnSync(prefix[0]!, [...prefix.slice(1), 'ls', '-d', hidden[0]!], { cwd: '/' });
+    capability && spawnSync(prefix[0]!, [...prefix.slice(1), 'test', '-x', hidden[0]!], { cwd: '/' });
   if (works && works.status === 0) return { prefix, ids: {} };
   throw new Error(
     `PostgreSQL runs as uid ${uid}, which may not enter the folders above ${hidden.join(' and ')}. ` +
