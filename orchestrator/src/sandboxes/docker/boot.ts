@@ -1,0 +1,94 @@
+/** From "the container runs" to "the kernel is ready", and back to a running one. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SandboxError } from '../sandbox.driver.js';
+import type { ContainerState } from './docker-engine.js';
+import { SupervisorClient } from './supervisor-client.js';
+import { goneError } from './supervisor-errors.js';
+import { NotListeningYet } from './supervisor-socket.js';
+
+/** Milliseconds between looks; a look costs some microseconds, a ping half a millisecond. */
+const SOCKET_POLL_MS = 4;
+const KERNEL_POLL_MS = 10;
+/** Every so many looks the engine is asked whether the container still runs at all. */
+const LOOKS_PER_INSPECT = 50;
+/** A running supervisor accepts at once. */
+const RECONNECT_TIMEOUT_MS = 5_000;
+
+function timedOut(what: string): SandboxError {
+  return new SandboxError('start_failed', `the sandbox did not start in time: ${what}`);
+}
+
+async function untilListening(
+  directory: string,
+  deadline: number,
+  checkRunning: () => Promise<void>,
+): Promise<SupervisorClient> {
+  for (let look = 1; ; look += 1) {
+    try {
+      return await SupervisorClient.connect(directory);
+    } catch (error) {
+      if (!(error instanceof NotListeningYet)) throw error;
+    }
+    if (Date.now() > deadline) throw timedOut('its supervisor does not listen');
+    if (look % LOOKS_PER_INSPECT === 0) await checkRunning();
+    await sleep(SOCKET_POLL_MS);
+  }
+}
+
+async function untilReady(client: SupervisorClient, deadline: number): Promise<void> {
+  let interrupted = false;
+  for (;;) {
+    const { kernel } = await client.ping();
+    if (kernel === 'ready') return;
+    if (kernel === 'busy' && !interrupted) {
+      interrupted = true;
+      await client.interrupt();
+    }
+    if (Date.now() > deadline) throw timedOut(`its kernel is ${kernel}`);
+    await sleep(KERNEL_POLL_MS);
+  }
+}
+
+/**
+ * Waits for the supervisor's socket and then for its kernel. `deadline` as of Date.now(). Rejects with
+ * `start_failed` or `gone`; leaves no connection open then.
+ */
+export async function bootSupervisor(
+  directory: string,
+  deadline: number,
+  inspect: () => Promise<ContainerState>,
+): Promise<SupervisorClient> {
+  const client = await untilListening(directory, deadline, async () => {
+    const state = await inspect();
+    if (!state.running) {
+      const memory = state.outOfMemory ? ', out of memory' : '';
+      throw new SandboxError('start_failed', `the sandbox ended while it started (exit code ${state.exitCode}${memory})`);
+    }
+  });
+  try {
+    await untilReady(client, deadline);
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/**
+ * Connects to a supervisor that an earlier process left. Code that still runs there has lost its
+ * reader and is interrupted. Rejects with `gone`.
+ */
+export async function reconnectSupervisor(directory: string, timeoutMs: number): Promise<SupervisorClient> {
+  try {
+    const client = await untilListening(directory, Date.now() + RECONNECT_TIMEOUT_MS, () => Promise.resolve());
+    try {
+      await untilReady(client, Date.now() + timeoutMs);
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  } catch (cause) {
+    throw goneError('the sandbox runs, but its supervisor cannot be taken hold of again', cause);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The host folders of sandboxes: one each, named like its Docker container.
+ *
+ *   <root>/<name>/channel   bind mount; holds the supervisor's socket and nothing else
+ *   <root>/<name>/data      bind mount that gVisor replaces by a sized file system of its own
+ *   <root>/<name>/tmp       the same for /tmp
+ *
+ * The host never looks into `data` and `tmp`, and never follows a link in any of them.
+ */
+import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+
+export interface SandboxFolders {
+  readonly channel: string;
+  readonly data: string;
+  readonly tmp: string;
+}
+
+/** User code's uid and gid in the sandbox. */
+export const GUEST_UID = 1000;
+
+export class ChannelDir {
+  readonly #root: string;
+  readonly #prefix: string;
+
+  /** Only folders whose name starts with `prefix` are ours. */
+  constructor(root: string, prefix: string) {
+    if (!isAbsolute(root)) throw new Error(`the folder of the channels must be absolute: ${root}`);
+    this.#root = root;
+    this.#prefix = prefix;
+  }
+
+  folders(name: string): SandboxFolders {
+    const own = this.#own(name);
+    return { channel: join(own, 'channel'), data: join(own, 'data'), tmp: join(own, 'tmp') };
+  }
+
+  async create(name: string): Promise<SandboxFolders> {
+    const folders = this.folders(name);
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    await mkdir(this.#own(name), { mode: 0o700 });
+    for (const folder of Object.values(folders) as string[]) await mkdir(folder, { mode: 0o700 });
+    // Matters only for a runtime without our mount hints, where the guest sees these very folders.
+    if (process.getuid?.() === 0) await chown(folders.data, GUEST_UID, GUEST_UID);
+    await chmod(folders.tmp, 0o1777);
+    return folders;
+  }
+
+  /** Idempotent. */
+  async remove(name: string): Promise<void> {
+    await rm(this.#own(name), { recursive: true, force: true, maxRetries: 3, retryDelay: 50 });
+  }
+
+  /** Every folder of ours, also those of a process that has died. */
+  async list(): Promise<readonly { readonly name: string; readonly createdAt: Date }[]> {
+    const found: { name: string; createdAt: Date }[] = [];
+    for (const name of await readdir(this.#root).catch(() => [])) {
+      if (!name.startsWith(this.#prefix)) continue;
+      const status = await stat(join(this.#root, name)).catch(() => undefined);
+      if (status?.isDirectory() === true) found.push({ name, createdAt: status.ctime });
+    }
+    return found;
+  }
+
+  #own(name: string): string {
+    if (!name.startsWith(this.#prefix) || !/^[a-z0-9-]+$/.test(name)) {
+      throw new Error(`not the name of a sandbox of ours: ${JSON.stringify(name)}`);
+    }
+    return join(this.#root, name);
+  }
+}

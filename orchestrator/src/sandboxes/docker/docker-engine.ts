@@ -1,0 +1,154 @@
+/** The few things that sandboxes need of the Docker engine, with errors of the port. */
+import Docker from 'dockerode';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SandboxError } from '../sandbox.driver.js';
+import { classify, toEngineError, type EngineOperation } from './engine-errors.js';
+import { INSTALLATION_LABEL } from './sandbox-labels.js';
+
+/** Silence of the engine after which a request counts as failed, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Pauses between attempts to remove a container, in milliseconds. */
+const REMOVE_PAUSES_MS = [20, 50, 100, 200, 500, 1_000, 2_000];
+
+export interface EngineFacts {
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly runtimes: readonly string[];
+}
+
+export interface ContainerState {
+  /** Docker's own id, 64 hexadecimal digits. */
+  readonly engineId: string;
+  readonly running: boolean;
+  readonly outOfMemory: boolean;
+  readonly exitCode: number;
+  /** Of the sandbox's first process on the host; 0 when it does not run. */
+  readonly pid: number;
+  readonly error: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ContainerSummary {
+  readonly engineId: string;
+  readonly running: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+function connectOptions(host: string | undefined): Docker.DockerOptions {
+  if (host === undefined) return { socketPath: '/var/run/docker.sock', timeout: REQUEST_TIMEOUT_MS };
+  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length), timeout: REQUEST_TIMEOUT_MS };
+  throw new SandboxError(
+    'engine_unavailable',
+    `sandboxes need a Docker engine on this host: the address must start with unix://, got ${host}`,
+  );
+}
+
+/** Docker multiplexes: 8 bytes of header with the length in the last four, then the text. */
+export function demultiplex(stream: Buffer): string {
+  const parts: Buffer[] = [];
+  for (let at = 0; at + 8 <= stream.length; ) {
+    const length = stream.readUInt32BE(at + 4);
+    parts.push(stream.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+async function translated<T>(operation: EngineOperation, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toEngineError(operation, error);
+  }
+}
+
+export class DockerEngine {
+  readonly #docker: Docker;
+
+  constructor(host: string | undefined) {
+    this.#docker = new Docker(connectOptions(host));
+  }
+
+  facts(): Promise<EngineFacts> {
+    return translated('ask', async () => {
+      const [version, info] = await Promise.all([
+        this.#docker.version(),
+        this.#docker.info() as Promise<{ Runtimes?: Record<string, unknown> }>,
+      ]);
+      return {
+        version: version.Version,
+        apiVersion: version.ApiVersion,
+        runtimes: Object.keys(info.Runtimes ?? {}),
+      };
+    });
+  }
+
+  /** The id of the image, or `undefined` if the engine does not have it. */
+  async imageId(image: string): Promise<string | undefined> {
+    try {
+      return (await this.#docker.getImage(image).inspect()).Id;
+    } catch (error) {
+      if (classify(error) === 'absent') return undefined;
+      throw toEngineError('ask', error);
+    }
+  }
+
+  async create(options: Docker.ContainerCreateOptions): Promise<void> {
+    await translated('create', () => this.#docker.createContainer(options));
+  }
+
+  async start(name: string): Promise<void> {
+    await translated('start', () => this.#docker.getContainer(name).start());
+  }
+
+  /** Rejects with `gone` if there is no such container. */
+  inspect(name: string): Promise<ContainerState> {
+    return translated('find', async () => {
+      const found = await this.#docker.getContainer(name).inspect();
+      return {
+        engineId: found.Id,
+        running: found.State.Running,
+        outOfMemory: found.State.OOMKilled,
+        exitCode: found.State.ExitCode,
+        pid: found.State.Pid,
+        error: found.State.Error,
+        labels: found.Config.Labels,
+      };
+    });
+  }
+
+  /** All containers of an installation, whatever their state. */
+  list(installationId: string): Promise<readonly ContainerSummary[]> {
+    const filters = { label: [`${INSTALLATION_LABEL}=${installationId}`] };
+    return translated('ask', async () => {
+      const found = await this.#docker.listContainers({ all: true, filters });
+      return found.map(({ Id, State, Labels }) => ({ engineId: Id, running: State === 'running', labels: Labels }));
+    });
+  }
+
+  /** The end of what the container wrote to its standard streams. */
+  logTail(name: string, lines: number): Promise<string> {
+    return translated('find', async () => {
+      const options = { stdout: true, stderr: true, follow: false, tail: lines } as const;
+      return demultiplex(await this.#docker.getContainer(name).logs(options));
+    });
+  }
+
+  /**
+   * Kills and removes; idempotent. Tries again while the engine is busy with the same container or
+   * hiccups, for some four seconds.
+   */
+  async remove(name: string): Promise<void> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await this.#docker.getContainer(name).remove({ force: true, v: true });
+        return;
+      } catch (error) {
+        if (classify(error) === 'absent') return;
+        const pause = REMOVE_PAUSES_MS[attempt];
+        if (pause === undefined) throw toEngineError('remove', error);
+        await sleep(pause);
+      }
+    }
+  }
+}

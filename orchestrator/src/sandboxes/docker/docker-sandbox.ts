@@ -1,0 +1,157 @@
+/** A live sandbox of the Docker driver: a supervisor's client, a turn for each execution, and its end. */
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecuteOptions, ExecutionEvent, FileEntry, Sandbox, SandboxId, SandboxSpec } from '../sandbox.driver.js';
+import { SandboxError } from '../sandbox.driver.js';
+import type { MemoryCgroup } from './cgroup.js';
+import type { ContainerState } from './docker-engine.js';
+import { Execution, type ExecutionHost } from './execution.js';
+import type { SupervisorClient } from './supervisor-client.js';
+import { goneError } from './supervisor-errors.js';
+
+export interface SandboxParts {
+  readonly id: SandboxId;
+  readonly spec: SandboxSpec;
+  readonly client: SupervisorClient;
+  /** `undefined` where the host hides it; memory deaths then look like other deaths. */
+  readonly cgroup: MemoryCgroup | undefined;
+  /** How long a fresh kernel may take, in milliseconds. */
+  readonly restartTimeoutMs: number;
+  /** What the engine knows of the container now; rejects or `undefined` if it is gone. */
+  inspectEnd(): Promise<ContainerState | undefined>;
+}
+
+/** The engine learns of an end a little later than we do. Milliseconds. */
+const END_WAIT_MS = 3_000;
+const END_POLL_MS = 25;
+
+export class DockerSandbox implements Sandbox {
+  readonly id: SandboxId;
+  readonly spec: SandboxSpec;
+  readonly closed: Promise<void>;
+  readonly #parts: SandboxParts;
+  readonly #executionHost: ExecutionHost;
+  #lastTurn: Promise<void> = Promise.resolve();
+  #detached = false;
+  #ended = false;
+  readonly #oomKillsAtStart: number;
+  /** As of the last look; at the sandbox's end the counter disappears. */
+  #oomKillsSeen: number;
+  #explanation: Promise<SandboxError | undefined> | undefined;
+
+  constructor(parts: SandboxParts) {
+    const { client, cgroup } = parts;
+    this.id = parts.id;
+    this.spec = parts.spec;
+    this.#parts = parts;
+    this.#oomKillsAtStart = cgroup?.oomKills() ?? 0;
+    this.#oomKillsSeen = this.#oomKillsAtStart;
+    this.closed = new Promise((resolve) => {
+      void client.closed.then(() => {
+        if (!this.#detached) resolve();
+      });
+    });
+    this.#executionHost = {
+      connect: () => client.execution(),
+      interrupt: () => client.interrupt(),
+      oomKills: () => this.#oomKills(),
+      explainEnd: (error) => this.#explain(error),
+      restartTimeoutMs: parts.restartTimeoutMs,
+      giveUp: (reason) => client.close(reason),
+    };
+  }
+
+  /** Bytes that the sandbox really uses; 0 when it cannot be seen. */
+  get usedBytes(): number {
+    return this.#parts.cgroup?.usedBytes() ?? 0;
+  }
+
+  /** Ends the connections; the sandbox has been removed or is about to be. */
+  end(): void {
+    this.#ended = true;
+    this.#parts.client.close(goneError('the sandbox was removed'));
+  }
+
+  /** Ends the connections but not the sandbox: `closed` stays open. */
+  detach(): void {
+    this.#detached = true;
+    this.#parts.client.close(goneError('the orchestrator lets go of the sandbox'));
+  }
+
+  claim(): Promise<void> {
+    const { memoryBytes, maxFiles } = this.spec;
+    return this.#explained(() => this.#parts.client.configure({ memoryBytes, maxFiles }));
+  }
+
+  execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent> {
+    const execution = new Execution(this.#executionHost, options);
+    this.#lastTurn = this.#lastTurn.then(() => execution.run(code));
+    return execution.events;
+  }
+
+  restart(): Promise<void> {
+    return this.#explained(() => this.#parts.client.restart(this.#parts.restartTimeoutMs));
+  }
+
+  putFile(path: string, content: Readable): Promise<FileEntry> {
+    return this.#explained(() => this.#parts.client.put(path, content));
+  }
+
+  getFile(path: string): Promise<{ readonly bytes: number; readonly content: Readable }> {
+    return this.#explained(() => this.#parts.client.get(path));
+  }
+
+  listFiles(): Promise<{ readonly entries: readonly FileEntry[]; readonly truncated: boolean }> {
+    return this.#explained(() => this.#parts.client.list(this.spec.maxFiles));
+  }
+
+  removeFile(path: string): Promise<void> {
+    return this.#explained(() => this.#parts.client.remove(path));
+  }
+
+  async ping(): Promise<void> {
+    await this.#explained(() => this.#parts.client.ping());
+  }
+
+  async #explained<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'gone') throw await this.#explain(error);
+      throw error;
+    }
+  }
+
+  #oomKills(): number | undefined {
+    const now = this.#parts.cgroup?.oomKills();
+    this.#oomKillsSeen = now ?? this.#oomKillsSeen;
+    return now;
+  }
+
+  /** Memory as the cause, when the counter or the engine says so; `error` otherwise. */
+  async #explain(error: SandboxError): Promise<SandboxError> {
+    if (this.#detached || this.#ended) return error;
+    this.#explanation ??= this.#findCause();
+    return (await this.#explanation) ?? error;
+  }
+
+  async #findCause(): Promise<SandboxError | undefined> {
+    const before = this.#oomKillsSeen;
+    // The engine's own flag stays up once anything was killed, also long before the end.
+    const flagIsFresh = before === this.#oomKillsAtStart;
+    const deadline = Date.now() + END_WAIT_MS;
+    for (;;) {
+      if ((this.#oomKills() ?? 0) > before) return this.#outOfMemory();
+      const state = await this.#parts.inspectEnd().catch(() => undefined);
+      if (state === undefined || !state.running || Date.now() > deadline) {
+        return state?.outOfMemory === true && flagIsFresh ? this.#outOfMemory() : undefined;
+      }
+      await sleep(END_POLL_MS);
+    }
+  }
+
+  #outOfMemory(): SandboxError {
+    const mebibytes = Math.round(this.spec.memoryBytes / 1_048_576);
+    return goneError(`the sandbox ran out of memory (limit ${mebibytes} MiB) and was ended by the host`);
+  }
+}

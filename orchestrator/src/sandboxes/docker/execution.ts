@@ -1,0 +1,267 @@
+/** One run of code: from the supervisor's frames to the port's events. */
+import type { ExecuteOptions, ExecutionEvent, FileChange } from '../sandbox.driver.js';
+import { SandboxError } from '../sandbox.driver.js';
+import { EventQueue } from './event-queue.js';
+import type { CallSink, FrameConnection } from './frame-connection.js';
+import type { Frame, FrameHeader } from './frame-codec.js';
+import { executeDone, executeEvent, parse, type ExecuteEvent } from './supervisor.schema.js';
+import { goneError } from './supervisor-errors.js';
+
+/** Between asking the code to stop and killing it, in milliseconds. */
+export const GRACE_MS = 2_000;
+/** Bytes; a longer program is sent as payload. Escapes in JSON make one byte six at most. */
+const MAX_CODE_IN_HEADER = 32_768;
+type Finished = Extract<ExecutionEvent, { type: 'finished' }>;
+type Notice = Extract<ExecutionEvent, { type: 'notice' }>;
+
+/** What an execution needs of its sandbox. */
+export interface ExecutionHost {
+  connect(): Promise<FrameConnection>;
+  interrupt(): Promise<boolean>;
+  /** Kills by the host's kernel for want of memory so far; `undefined` when it cannot be seen. */
+  oomKills(): number | undefined;
+  /** Names the reason of the sandbox's end, once it has ended. */
+  explainEnd(error: SandboxError): Promise<SandboxError>;
+  /** How long a replaced kernel may take to get ready, in milliseconds. */
+  readonly restartTimeoutMs: number;
+  /** The supervisor does not answer any more: ends the sandbox's connections. */
+  giveUp(reason: SandboxError): void;
+}
+
+const KILLED_KERNEL =
+  'Python was killed: it needed more memory than the container has. Variables are lost; files in /mnt/data are kept.';
+const KILLED_CHILD =
+  'A process started by the code was killed: the container ran out of memory. Variables and files are kept.';
+
+const notice = (code: string, message: string): Notice => ({ type: 'notice', code, message });
+
+function toFileChange(file: { path: string; bytes: number; mtime_ms: number; change: FileChange['change'] }): FileChange {
+  return { path: file.path, bytes: file.bytes, modifiedAtMs: file.mtime_ms, change: file.change };
+}
+
+export function toFinished(header: FrameHeader): Finished {
+  const done = parse(executeDone, header);
+  return {
+    type: 'finished',
+    status: done.status,
+    stateLost: done.state_lost,
+    durationMs: done.duration_ms,
+    peakMemoryBytes: done.peak_memory_bytes,
+    files: done.files.map(toFileChange),
+    filesTruncated: done.files_truncated,
+  };
+}
+
+/** The end of an execution that was aborted before it began. */
+export const neverStarted: Finished = {
+  type: 'finished',
+  status: 'interrupted',
+  stateLost: false,
+  durationMs: 0,
+  peakMemoryBytes: 0,
+  files: [],
+  filesTruncated: false,
+};
+
+/**
+ * The supervisor sees its kernel die, the host sees why. A kill for want of memory while the code
+ * ran makes `kernel_died` an `out_of_memory`; a killed child deserves at least a notice.
+ */
+export function judgeMemory(finished: Finished, hostKilled: boolean): readonly [Finished, Notice | undefined] {
+  if (!hostKilled || finished.status === 'out_of_memory') return [finished, undefined];
+  if (finished.status === 'kernel_died') {
+    return [{ ...finished, status: 'out_of_memory' }, notice('out_of_memory', KILLED_KERNEL)];
+  }
+  return [finished, notice('out_of_memory', KILLED_CHILD)];
+}
+
+/** Puts images together that came in several frames; drops what is larger than was allowed. */
+class ImageAssembler {
+  readonly #parts = new Map<number, { readonly pieces: Buffer[]; bytes: number }>();
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** The whole image, when `more` says that this was its last piece. */
+  take(index: number, piece: Buffer, more: boolean): Buffer | undefined {
+    const image = this.#parts.get(index) ?? { pieces: [], bytes: 0 };
+    image.bytes += piece.length;
+    if (image.bytes > this.#maxBytes) {
+      throw new SandboxError('protocol', 'the supervisor sent a larger image than it may');
+    }
+    image.pieces.push(piece);
+    if (more) {
+      this.#parts.set(index, image);
+      return undefined;
+    }
+    this.#parts.delete(index);
+    return Buffer.concat(image.pieces, image.bytes);
+  }
+}
+
+export class Execution implements CallSink {
+  readonly events: EventQueue<ExecutionEvent>;
+  readonly #host: ExecutionHost;
+  readonly #options: ExecuteOptions;
+  readonly #images: ImageAssembler;
+  readonly #over = Promise.withResolvers<void>();
+  #connection: FrameConnection | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #oomKillsBefore: number | undefined;
+  #heldNotice: Notice | undefined;
+  #phase: 'queued' | 'sent' | 'started' | 'settled' = 'queued';
+  #stopRequested = false;
+  #readerIsSlow = false;
+
+  constructor(host: ExecutionHost, options: ExecuteOptions) {
+    this.#host = host;
+    this.#options = options;
+    this.#images = new ImageAssembler(options.maxImageBytes);
+    this.events = new EventQueue<ExecutionEvent>({
+      slow: (isSlow) => this.#throttle(isSlow),
+      abandoned: () => {
+        this.#stop();
+        return this.#over.promise;
+      },
+    });
+    if (options.signal?.aborted === true) this.#stop();
+    else options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Called once, when it is this execution's turn. Resolves at its end; never rejects. */
+  async run(code: string): Promise<void> {
+    if (this.#phase === 'settled') return;
+    this.#phase = 'sent';
+    try {
+      this.#connection = await this.#host.connect();
+      this.#watch(this.#options.timeoutMs + GRACE_MS + this.#host.restartTimeoutMs);
+      this.#oomKillsBefore = this.#host.oomKills();
+      const program = Buffer.from(code);
+      if (program.length <= MAX_CODE_IN_HEADER) this.#connection.call('execute', { code, ...this.#fields() }, this);
+      else this.#connection.call('execute', this.#fields(), this, program);
+    } catch (error) {
+      this.failed(error instanceof SandboxError ? error : goneError('the sandbox cannot be reached', error));
+    }
+    await this.#over.promise;
+    clearTimeout(this.#watchdog);
+    this.#connection?.resume();
+  }
+
+  event(frame: Frame): void {
+    try {
+      this.#take(parse(executeEvent, frame.header), frame.payload);
+    } catch (error) {
+      // Whatever comes after it could not be trusted either.
+      this.#host.giveUp(goneError((error as Error).message, error));
+    }
+  }
+
+  done(header: FrameHeader): void {
+    let finished: Finished;
+    try {
+      finished = toFinished(header);
+    } catch (error) {
+      this.failed(error as SandboxError);
+      return;
+    }
+    const killsAfter = this.#host.oomKills() ?? 0;
+    const [judged, added] = judgeMemory(finished, killsAfter > (this.#oomKillsBefore ?? killsAfter));
+    this.#settle([judged.status === 'kernel_died' ? this.#heldNotice : undefined, added, judged]);
+  }
+
+  failed(error: SandboxError): void {
+    if (!this.#enterSettled()) return;
+    const explained = error.code === 'gone' ? this.#host.explainEnd(error) : Promise.resolve(error);
+    void explained.then((reason) => {
+      this.events.fail(reason);
+      this.#over.resolve();
+    });
+  }
+
+  readonly #onAbort = (): void => this.#stop();
+
+  #settle(last: readonly (ExecutionEvent | undefined)[]): void {
+    if (!this.#enterSettled()) return;
+    for (const event of last) if (event !== undefined) this.events.push(event, 0);
+    this.events.end();
+    this.#over.resolve();
+  }
+
+  #enterSettled(): boolean {
+    if (this.#phase === 'settled') return false;
+    this.#phase = 'settled';
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    return true;
+  }
+
+  #throttle(isSlow: boolean): void {
+    this.#readerIsSlow = isSlow;
+    if (isSlow && this.#phase !== 'settled') this.#connection?.pause();
+    else this.#connection?.resume();
+  }
+
+  #fields(): FrameHeader {
+    const { timeoutMs, maxOutputBytes, maxImages, maxImageBytes } = this.#options;
+    return {
+      timeout_ms: timeoutMs,
+      grace_ms: GRACE_MS,
+      max_output_bytes: maxOutputBytes,
+      max_images: maxImages,
+      max_image_bytes: maxImageBytes,
+    };
+  }
+
+  /** The supervisor keeps the time; this is for one that does not. A slow reader is not its fault. */
+  #watch(limitMs: number): void {
+    this.#watchdog = setTimeout(() => {
+      if (this.#readerIsSlow) this.#watchdog?.refresh();
+      else this.#host.giveUp(goneError(`the sandbox did not end an execution within ${limitMs} ms`));
+    }, limitMs);
+  }
+
+  /** An interrupt that overtakes its execution would hit nothing: it waits for `started`. */
+  #stop(): void {
+    const first = !this.#stopRequested;
+    this.#stopRequested = true;
+    if (this.#phase === 'queued') this.#settle([neverStarted]);
+    else if (first && this.#phase === 'started') this.#interrupt();
+  }
+
+  #interrupt(): void {
+    // Failing means that the sandbox has ended, which the execution learns by itself.
+    this.#host.interrupt().catch(() => undefined);
+  }
+
+  #take(event: ExecuteEvent, payload: Buffer): void {
+    switch (event.event) {
+      case 'started':
+        this.#phase = 'started';
+        if (this.#stopRequested) this.#interrupt();
+        return;
+      case 'stdout':
+      case 'stderr':
+      case 'display':
+      case 'result':
+        this.events.push({ type: event.event, text: event.text }, event.text.length);
+        return;
+      case 'image': {
+        const data = this.#images.take(event.index, payload, event.more);
+        if (data !== undefined) this.events.push({ type: 'image', mimeType: event.mime, data }, data.length);
+        return;
+      }
+      case 'error': {
+        const { name, value, traceback } = event;
+        this.events.push({ type: 'error', name, value, traceback }, traceback.length);
+        return;
+      }
+      case 'notice': {
+        const said = notice(event.code, event.message);
+        // The host may know better why a kernel died.
+        if (event.code === 'kernel_died') this.#heldNotice = said;
+        else this.events.push(said, event.message.length);
+      }
+    }
+  }
+}

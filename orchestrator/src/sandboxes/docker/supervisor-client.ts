@@ -1,0 +1,169 @@
+/**
+ * The host's side of the supervisor protocol (sandbox/README.md) for one sandbox.
+ *
+ *   control     ping, configure, interrupt, restart, list, remove; its end is the sandbox's end
+ *   execution   output waits here while its reader is slow, so that an interrupt never does
+ *   transfers   one connection each, a bounded number at a time
+ */
+import type { Readable } from 'node:stream';
+import { SandboxError, type FileEntry } from '../sandbox.driver.js';
+import type { FrameHeader } from './frame-codec.js';
+import { FrameConnection } from './frame-connection.js';
+import { goneError } from './supervisor-errors.js';
+import { interruptReply, listReply, parse, pingReply, type PingReply } from './supervisor.schema.js';
+import { NotListeningYet, SupervisorSocket } from './supervisor-socket.js';
+import { getFile, putFile, toFileEntry } from './transfers.js';
+
+/** How long the supervisor may take, in milliseconds; past it the sandbox counts as lost. */
+const PING_TIMEOUT_MS = 10_000;
+const CONTROL_TIMEOUT_MS = 30_000;
+/** Walking a tree of millions of files takes its time. */
+const LIST_TIMEOUT_MS = 120_000;
+const MAX_TRANSFERS = 16;
+const LIST_PAGE = 1_000;
+
+/** Hands out `size` places; waiters are served in order. */
+class Places {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(size: number) {
+    this.#free = size;
+  }
+
+  async take(): Promise<() => void> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    };
+  }
+}
+
+export class SupervisorClient {
+  readonly #socket: SupervisorSocket;
+  readonly #control: FrameConnection;
+  #execution: FrameConnection | undefined;
+  readonly #transfers = new Places(MAX_TRANSFERS);
+  readonly #others = new Set<FrameConnection>();
+  /** Resolves when the control connection has ended: by `close`, or because the sandbox has ended. */
+  readonly closed: Promise<void>;
+
+  private constructor(socket: SupervisorSocket, control: FrameConnection) {
+    this.#socket = socket;
+    this.#control = control;
+    this.closed = control.closed.then(async () => {
+      for (const connection of this.#others) connection.destroy();
+      await this.#socket.close();
+    });
+  }
+
+  /** `directory` is the sandbox's channel folder. Throws `NotListeningYet` while it boots. */
+  static async connect(directory: string): Promise<SupervisorClient> {
+    const socket = await SupervisorSocket.open(directory);
+    try {
+      return new SupervisorClient(socket, new FrameConnection(await socket.connect()));
+    } catch (error) {
+      await socket.close();
+      throw error;
+    }
+  }
+
+  get open(): boolean {
+    return this.#control.open;
+  }
+
+  async ping(): Promise<PingReply> {
+    return parse(pingReply, await this.#control.request('ping', {}, PING_TIMEOUT_MS));
+  }
+
+  /** Sets the limits of the sandbox and reseeds its kernel. */
+  async configure(limits: { memoryBytes: number; maxFiles: number }): Promise<void> {
+    const fields = { memory_bytes: limits.memoryBytes, max_files: limits.maxFiles };
+    await this.#control.request('configure', fields, CONTROL_TIMEOUT_MS);
+  }
+
+  /** True when there was something to interrupt. */
+  async interrupt(): Promise<boolean> {
+    const reply = await this.#control.request('interrupt', {}, CONTROL_TIMEOUT_MS);
+    return parse(interruptReply, reply).running;
+  }
+
+  async restart(timeoutMs: number): Promise<void> {
+    await this.#control.request('restart', {}, timeoutMs);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#control.request('remove', { path }, CONTROL_TIMEOUT_MS);
+  }
+
+  /** At most `limit` files, in the order of their paths. */
+  async list(limit: number): Promise<{ entries: FileEntry[]; truncated: boolean }> {
+    const entries: FileEntry[] = [];
+    for (;;) {
+      const wanted = Math.min(LIST_PAGE, limit - entries.length);
+      const last = entries.at(-1);
+      const fields: FrameHeader = last === undefined ? { limit: wanted } : { limit: wanted, after: last.path };
+      const page = parse(listReply, await this.#control.request('list', fields, LIST_TIMEOUT_MS));
+      entries.push(...page.entries.map(toFileEntry));
+      if (!page.truncated) return { entries, truncated: false };
+      if (entries.length >= limit) return { entries, truncated: true };
+      if (page.entries.length === 0) throw new SandboxError('protocol', 'the supervisor lists nothing, again and again');
+    }
+  }
+
+  async put(path: string, content: Readable): Promise<FileEntry> {
+    const done = await this.#transfers.take();
+    try {
+      return await putFile(await this.#connect(), path, content);
+    } catch (error) {
+      content.destroy();
+      throw error;
+    } finally {
+      done();
+    }
+  }
+
+  async get(path: string): Promise<{ readonly bytes: number; readonly content: Readable }> {
+    const done = await this.#transfers.take();
+    try {
+      const connection = await this.#connect();
+      void connection.closed.then(done);
+      return await getFile(connection, path);
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  /** The connection on which executions run, one after another. */
+  async execution(): Promise<FrameConnection> {
+    if (this.#execution?.open !== true) this.#execution = await this.#connect();
+    return this.#execution;
+  }
+
+  /** Idempotent. Every open call fails with `reason`; the sandbox itself is not touched. */
+  close(reason: SandboxError = goneError()): void {
+    this.#control.destroy(reason);
+    for (const connection of this.#others) connection.destroy(reason);
+  }
+
+  async #connect(): Promise<FrameConnection> {
+    if (!this.open) throw goneError();
+    let connection: FrameConnection;
+    try {
+      connection = new FrameConnection(await this.#socket.connect());
+    } catch (error) {
+      throw error instanceof NotListeningYet ? goneError('the supervisor of the sandbox does not listen', error) : error;
+    }
+    this.#others.add(connection);
+    void connection.closed.then(() => this.#others.delete(connection));
+    if (!this.open) connection.destroy();
+    return connection;
+  }
+}

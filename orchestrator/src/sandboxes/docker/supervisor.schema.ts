@@ -1,0 +1,58 @@
+/** Shapes of the supervisor's replies and events (sandbox/README.md). What does not fit is `protocol`. */
+import { z } from 'zod';
+import { SandboxError } from '../sandbox.driver.js';
+import type { FrameHeader } from './frame-codec.js';
+
+const count = z.number().int().nonnegative();
+/** For people: lone surrogates would break UTF-8 further on. */
+const text = z.string().transform((value) => value.toWellFormed());
+const fileFields = { path: z.string(), bytes: count, mtime_ms: z.number() };
+
+export const pingReply = z.object({
+  version: z.union([z.string(), z.number()]).transform(String),
+  kernel: z.enum(['starting', 'ready', 'busy', 'dead']),
+  uptime_ms: z.number(),
+});
+export type PingReply = z.infer<typeof pingReply>;
+
+export const interruptReply = z.object({ running: z.boolean() });
+
+export const fileReply = z.object(fileFields);
+
+export const listReply = z.object({ entries: z.array(fileReply), truncated: z.boolean() });
+
+export const openedEvent = z.object({ bytes: count });
+
+const fileChange = z.object({ ...fileFields, change: z.enum(['created', 'modified', 'deleted']) });
+
+export const executeDone = z.object({
+  status: z.enum(['completed', 'timed_out', 'interrupted', 'out_of_memory', 'kernel_died']),
+  state_lost: z.boolean(),
+  duration_ms: z.number().nonnegative(),
+  peak_memory_bytes: z.number().nonnegative(),
+  files: z.array(fileChange),
+  files_truncated: z.boolean(),
+});
+
+export const executeEvent = z.discriminatedUnion('event', [
+  z.object({ event: z.literal('started') }),
+  z.object({ event: z.enum(['stdout', 'stderr', 'display', 'result']), text }),
+  z.object({
+    event: z.literal('image'),
+    index: count,
+    mime: z.enum(['image/png', 'image/jpeg']),
+    bytes: count,
+    more: z.boolean(),
+  }),
+  z.object({ event: z.literal('error'), name: text, value: text, traceback: text }),
+  z.object({ event: z.literal('notice'), code: z.string(), message: text }),
+]);
+export type ExecuteEvent = z.infer<typeof executeEvent>;
+
+/** Throws `protocol` when the header does not have the shape. */
+export function parse<T>(schema: z.ZodType<T>, header: FrameHeader): T {
+  const result = schema.safeParse(header);
+  if (result.success) return result.data;
+  const where = result.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new SandboxError('protocol', `the supervisor answered in an unknown shape (${where})`);
+}
