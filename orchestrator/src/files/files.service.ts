@@ -1,0 +1,150 @@
+import { posix } from 'node:path';
+import type { Readable } from 'node:stream';
+import { Injectable, Optional } from '@nestjs/common';
+import { notFound } from '../common/api-error.js';
+import { safeFileName } from '../common/file-name.js';
+import { newId } from '../common/ids.js';
+import { type Page, toPage } from '../common/pagination.js';
+import { addSeconds } from '../common/time.js';
+import type { BlobInfo, ByteRange } from '../storage/blob.store.js';
+import { BlobsService } from '../storage/blobs.service.js';
+import { ContainerFileLookup } from './container-file.lookup.js';
+import { presentFile } from './file.presenter.js';
+import { type FileDraft, FileRepository, type StoredFile } from './file.repository.js';
+import type { DeletedFile, FileObject, ListFilesQuery } from './file.schema.js';
+
+/** What other features may know of files. */
+export type { FileDraft, StoredFile } from './file.repository.js';
+export { expiresAfterSchema, type FileObject, fileSchema, purposeSchema } from './file.schema.js';
+
+/** Contract §1.4: batch files are kept for thirty days unless the caller says otherwise. */
+const BATCH_LIFETIME_SECONDS = 30 * 24 * 3_600;
+/** Everything else is not an id and never reaches the database. */
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+const defaultLifetime = (purpose: string): number | undefined =>
+  purpose === 'batch' ? BATCH_LIFETIME_SECONDS : undefined;
+
+export interface NewFile {
+  /** As the client sent it; made safe here. */
+  readonly filename: string | undefined;
+  /** Checked by the caller's schema. */
+  readonly purpose: string;
+  readonly blob: BlobInfo;
+  /** Seconds from now after which it is gone; absent means the purpose's default. */
+  readonly expiresSeconds?: number | undefined;
+}
+
+/** Files of a project. What is expired, foreign or unknown is absent: one answer for the three. */
+@Injectable()
+export class FilesService {
+  constructor(
+    private readonly files: FileRepository,
+    private readonly blobs: BlobsService,
+    @Optional() private readonly containerFiles?: ContainerFileLookup,
+  ) {}
+
+  /**
+   * A file by its `file-…` id, or a container's file by its `cfile_…` id. Throws 404 with `param`
+   * naming where the id came from.
+   */
+  async get(projectId: string, id: string, param: string | null = 'id'): Promise<StoredFile> {
+    const found = ID.test(id) ? await this.find(projectId, id) : null;
+    if (!found) throw notFound.file(id, param);
+    return found;
+  }
+
+  /** A file and its bytes, or a range of them; the caller reads or destroys the stream. */
+  async open(
+    projectId: string,
+    id: string,
+    range?: ByteRange,
+  ): Promise<{ file: StoredFile; content: Readable }> {
+    const file = await this.get(projectId, id);
+    return { file, content: await this.blobs.read(file.blobSha256, range) };
+  }
+
+  /** The bytes of a file that `get` returned. */
+  read(file: StoredFile, range?: ByteRange): Promise<Readable> {
+    return this.blobs.read(file.blobSha256, range);
+  }
+
+  /** Makes content that is in the blob store a file of the project. */
+  async createFromBlob(projectId: string, file: NewFile): Promise<StoredFile> {
+    const draft = this.draft(projectId, file);
+    await this.files.insert(draft);
+    return draft;
+  }
+
+  /** The row `createFromBlob` would write, for callers that write it in a transaction of their own. */
+  draft(projectId: string, file: NewFile): FileDraft {
+    const createdAt = new Date();
+    const lifetime = file.expiresSeconds ?? defaultLifetime(file.purpose);
+    return {
+      id: newId.file(),
+      projectId,
+      filename: safeFileName(file.filename),
+      purpose: file.purpose,
+      bytes: file.blob.bytes,
+      blobSha256: file.blob.sha256,
+      createdAt,
+      expiresAt: lifetime === undefined ? null : addSeconds(createdAt, lifetime),
+    };
+  }
+
+  async list(projectId: string, query: ListFilesQuery): Promise<Page<FileObject>> {
+    const { after, limit, order, purpose } = query;
+    const rows = await this.files.list({
+      projectId,
+      purpose,
+      afterSeq: after === undefined ? undefined : await this.cursor(projectId, after),
+      order,
+      take: limit + 1,
+      now: new Date(),
+    });
+    return toPage(rows, limit, presentFile);
+  }
+
+  /** A file as the wire shows it. */
+  present(file: StoredFile): FileObject {
+    return presentFile(file);
+  }
+
+  /** Container files are deleted through their container only. */
+  async remove(projectId: string, id: string): Promise<DeletedFile> {
+    const removed = ID.test(id) && (await this.files.remove(projectId, id, new Date()));
+    if (!removed) throw notFound.file(id);
+    return { id, object: 'file', deleted: true };
+  }
+
+  /** Deletes files that expired; their content goes with the next clean-up. Called by the sweep. */
+  expireDue(): Promise<number> {
+    return this.files.removeExpired(new Date());
+  }
+
+  private async find(projectId: string, id: string): Promise<StoredFile | null> {
+    return id.startsWith('cfile_')
+      ? this.findInContainer(projectId, id)
+      : this.files.find(projectId, id, new Date());
+  }
+
+  private async findInContainer(projectId: string, id: string): Promise<StoredFile | null> {
+    const found = await this.containerFiles?.find(projectId, id);
+    if (!found) return null;
+    return {
+      id: found.id,
+      filename: posix.basename(found.path),
+      purpose: 'assistants_output',
+      bytes: found.bytes,
+      createdAt: found.createdAt,
+      expiresAt: null,
+      blobSha256: found.blobSha256,
+    };
+  }
+
+  private async cursor(projectId: string, after: string): Promise<bigint> {
+    const seq = ID.test(after) ? await this.files.seqOf(projectId, after) : null;
+    if (seq === null) throw notFound.cursor();
+    return seq;
+  }
+}

@@ -1,0 +1,28 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { BlobRepository } from './blob.repository.js';
+import { BlobStore } from './blob.store.js';
+import { BlobsService } from './blobs.service.js';
+import { BLOB_DIR, FsBlobStore } from './fs/fs-blob.store.js';
+
+export interface StorageOptions {
+  /** Folder that holds all content; made when it is not there. */
+  readonly dir: string;
+}
+
+/** Makes `BlobsService` injectable everywhere. Import it once, at the root. */
+@Global()
+@Module({})
+export class StorageModule {
+  static forRoot(options: StorageOptions): DynamicModule {
+    return {
+      module: StorageModule,
+      providers: [
+        { provide: BLOB_DIR, useValue: options.dir },
+        { provide: BlobStore, useClass: FsBlobStore },
+        BlobRepository,
+        BlobsService,
+      ],
+      exports: [BlobsService],
+    };
+  }
+}

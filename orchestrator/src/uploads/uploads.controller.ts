@@ -1,0 +1,82 @@
+import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { ApiBody, type ApiBodyOptions, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { type Caller, CurrentProject } from '../auth/caller.js';
+import { readFileUpload } from '../common/multipart.js';
+import { parseWire } from '../common/schema-error.js';
+import { BlobsService } from '../storage/blobs.service.js';
+import {
+  type CompleteUploadRequest,
+  completeUploadSchema,
+  type CreateUploadRequest,
+  createUploadSchema,
+  partFields,
+  type UploadObject,
+  type UploadPartObject,
+} from './upload.schema.js';
+import { MAX_PART_BYTES, UploadsService } from './uploads.service.js';
+
+const PART_BODY: ApiBodyOptions = {
+  schema: {
+    type: 'object',
+    required: ['data'],
+    properties: { data: { type: 'string', format: 'binary', description: 'At most 64 MiB of the file.' } },
+  },
+};
+
+@ApiTags('Uploads')
+@Controller('uploads')
+export class UploadsController {
+  constructor(
+    private readonly uploads: UploadsService,
+    private readonly blobs: BlobsService,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Begin an upload in parts' })
+  create(
+    @CurrentProject() caller: Caller,
+    @Body({ schema: createUploadSchema }) body: CreateUploadRequest,
+  ): Promise<UploadObject> {
+    return this.uploads.create(caller.projectId, body);
+  }
+
+  @Post(':upload_id/parts')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Add a part to an upload' })
+  @ApiConsumes('multipart/form-data')
+  @ApiBody(PART_BODY)
+  async addPart(
+    @CurrentProject() caller: Caller,
+    @Param('upload_id') id: string,
+    @Req() request: FastifyRequest,
+  ): Promise<UploadPartObject> {
+    await this.uploads.requireOpen(caller.projectId, id);
+    const { fields, file } = await readFileUpload(request, {
+      fileField: 'data',
+      maxFileBytes: MAX_PART_BYTES,
+      store: (content) => this.blobs.write(content, { maxBytes: MAX_PART_BYTES }),
+    });
+    parseWire(partFields, fields);
+    return this.uploads.addPart(caller.projectId, id, file.stored);
+  }
+
+  @Post(':upload_id/complete')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Join the parts of an upload into a file' })
+  complete(
+    @CurrentProject() caller: Caller,
+    @Param('upload_id') id: string,
+    @Body({ schema: completeUploadSchema }) body: CompleteUploadRequest,
+  ): Promise<UploadObject> {
+    return this.uploads.complete(caller.projectId, id, body);
+  }
+
+  @Post(':upload_id/cancel')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Give up an upload' })
+  cancel(@CurrentProject() caller: Caller, @Param('upload_id') id: string): Promise<UploadObject> {
+    return this.uploads.cancel(caller.projectId, id);
+  }
+}

@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { ApiError, notFound } from '../common/api-error.js';
+import { safeFileName } from '../common/file-name.js';
+import { newId } from '../common/ids.js';
+import { addSeconds, toUnix } from '../common/time.js';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { FilesService, type StoredFile } from '../files/files.service.js';
+import type { BlobInfo } from '../storage/blob.store.js';
+import { BlobsService } from '../storage/blobs.service.js';
+import { type UploadPartRow, UploadRepository, type UploadRow } from './upload.repository.js';
+import {
+  type CompleteUploadRequest,
+  type CreateUploadRequest,
+  MAX_PARTS,
+  type UploadObject,
+  type UploadPartObject,
+} from './upload.schema.js';
+import { isOpen, stateAt, type UploadState } from './upload.state.js';
+
+/** Contract §1.5: an upload must be completed within an hour. */
+const LIFETIME_SECONDS = 3_600;
+/** Contract §1.5: largest part, in bytes. */
+export const MAX_PART_BYTES = 64 * 1024 * 1024;
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+function present(
+  row: UploadRow,
+  status: UploadState,
+  file: StoredFile | null,
+  files: FilesService,
+): UploadObject {
+  return {
+    id: row.id,
+    object: 'upload',
+    bytes: Number(row.bytes),
+    created_at: toUnix(row.createdAt),
+    expires_at: toUnix(row.expiresAt),
+    filename: row.filename,
+    purpose: row.purpose,
+    status,
+    file: file && files.present(file),
+  };
+}
+
+const closed = (id: string, state: UploadState): ApiError =>
+  new ApiError('invalid_upload', `Upload '${id}' is ${state}; only a pending upload can be changed.`);
+
+/** Files that arrive in parts. Foreign and unknown uploads look the same: 404. */
+@Injectable()
+export class UploadsService {
+  constructor(
+    private readonly uploads: UploadRepository,
+    private readonly files: FilesService,
+    private readonly blobs: BlobsService,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  async create(projectId: string, request: CreateUploadRequest): Promise<UploadObject> {
+    const max = this.env.MAX_UPLOAD_BYTES;
+    if (request.bytes > max) {
+      throw new ApiError(
+        'integer_above_max_value',
+        `Invalid 'bytes': integer above maximum value. Expected a value <= ${max}, but got ${request.bytes} instead.`,
+        { param: 'bytes' },
+      );
+    }
+    const createdAt = new Date();
+    const row = await this.uploads.insert({
+      id: newId.upload(),
+      projectId,
+      filename: safeFileName(request.filename),
+      purpose: request.purpose,
+      mimeType: request.mime_type.replaceAll('\0', ''),
+      bytes: BigInt(request.bytes),
+      createdAt,
+      expiresAt: addSeconds(createdAt, LIFETIME_SECONDS),
+      fileExpiresSeconds: request.expires_after?.seconds ?? null,
+    });
+    return present(row, 'pending', null, this.files);
+  }
+
+  /** Throws unless the upload takes parts; asked before a part's body is read. */
+  async requireOpen(projectId: string, id: string): Promise<void> {
+    await this.findOpen(projectId, id);
+  }
+
+  async addPart(projectId: string, id: string, blob: BlobInfo): Promise<UploadPartObject> {
+    const part = {
+      id: newId.uploadPart(),
+      uploadId: id,
+      bytes: BigInt(blob.bytes),
+      blobSha256: blob.sha256,
+      createdAt: new Date(),
+    };
+    const added = await this.uploads.addPart(part, ({ bytes, count }) => {
+      if (count >= MAX_PARTS) {
+        throw new ApiError('invalid_upload', `Upload '${id}' has ${count} parts already; no more are taken.`);
+      }
+      if (bytes + part.bytes > BigInt(this.env.MAX_UPLOAD_BYTES)) {
+        throw new ApiError(
+          'file_too_large',
+          `The parts of upload '${id}' would exceed the ${this.env.MAX_UPLOAD_BYTES} bytes this server accepts.`,
+          { param: 'data' },
+        );
+      }
+    });
+    if (!added) await this.refuse(projectId, id);
+    return { id: part.id, object: 'upload.part', created_at: toUnix(part.createdAt), upload_id: id };
+  }
+
+  /** Joins the parts into a file. Of two that complete the same upload one is refused. */
+  async complete(projectId: string, id: string, request: CompleteUploadRequest): Promise<UploadObject> {
+    const upload = await this.findOpen(projectId, id);
+    const parts = inOrder(request.part_ids, await this.uploads.parts(id));
+    checkSum(upload, parts);
+    const blob = await this.join(parts, request.md5);
+    const draft = this.files.draft(projectId, {
+      filename: upload.filename,
+      purpose: upload.purpose,
+      blob,
+      expiresSeconds: upload.fileExpiresSeconds ?? undefined,
+    });
+    if (!(await this.uploads.complete(id, draft))) await this.refuse(projectId, id);
+    return present(upload, 'completed', draft, this.files);
+  }
+
+  async cancel(projectId: string, id: string): Promise<UploadObject> {
+    const upload = await this.findOpen(projectId, id);
+    if (!(await this.uploads.cancel(id, new Date()))) await this.refuse(projectId, id);
+    return present(upload, 'cancelled', null, this.files);
+  }
+
+  /** Closes uploads whose hour is over; their content goes with the next clean-up. Called by the sweep. */
+  expireDue(): Promise<number> {
+    return this.uploads.expireDue(new Date());
+  }
+
+  private async find(projectId: string, id: string): Promise<UploadRow> {
+    const upload = ID.test(id) ? await this.uploads.find(projectId, id) : null;
+    if (!upload) throw notFound.upload(id);
+    return upload;
+  }
+
+  private async findOpen(projectId: string, id: string): Promise<UploadRow> {
+    const upload = await this.find(projectId, id);
+    const state = stateAt(upload, new Date());
+    if (!isOpen(state)) throw closed(id, state);
+    return upload;
+  }
+
+  /** Says why a step that lost a race was refused. */
+  private async refuse(projectId: string, id: string): Promise<never> {
+    throw closed(id, stateAt(await this.find(projectId, id), new Date()));
+  }
+
+  /** A single part is the file already, unless its checksum has to be computed. */
+  private async join(parts: readonly UploadPartRow[], md5: string | undefined): Promise<BlobInfo> {
+    const [only] = parts;
+    if (parts.length === 1 && md5 === undefined)
+      return { sha256: only!.blobSha256, bytes: Number(only!.bytes) };
+    const hash = createHash('md5');
+    const tap = md5 === undefined ? undefined : (chunk: Buffer) => void hash.update(chunk);
+    const sha256s = parts.map((part) => part.blobSha256);
+    const blob = await this.blobs.concat(sha256s, tap);
+    if (md5 !== undefined && hash.digest('hex') !== md5.toLowerCase()) {
+      throw new ApiError(
+        'invalid_value',
+        "Invalid 'md5': it is not the checksum of the parts in this order.",
+        {
+          param: 'md5',
+        },
+      );
+    }
+    return blob;
+  }
+}
+
+/** The parts as `ids` lists them; each must be of this upload and may be used once. */
+function inOrder(ids: readonly string[], parts: readonly UploadPartRow[]): UploadPartRow[] {
+  const byId = new Map(parts.map((part) => [part.id, part]));
+  const used = new Set<string>();
+  return ids.map((id, index) => {
+    const param = `part_ids[${index}]`;
+    const part = byId.get(id);
+    if (!part) {
+      const shown = id.length > 64 ? `${id.slice(0, 61)}...` : id;
+      throw new ApiError('invalid_value', `Invalid '${param}': this upload has no part '${shown}'.`, {
+        param,
+      });
+    }
+    if (used.has(id)) {
+      throw new ApiError('invalid_value', `Invalid '${param}': part '${id}' is listed twice.`, { param });
+    }
+    used.add(id);
+    return part;
+  });
+}
+
+function checkSum(upload: UploadRow, parts: readonly UploadPartRow[]): void {
+  const total = parts.reduce((sum, part) => sum + part.bytes, 0n);
+  if (total === upload.bytes) return;
+  throw new ApiError(
+    'invalid_upload',
+    `The parts add up to ${total} bytes, but the upload was created with ${upload.bytes} bytes.`,
+    { param: 'part_ids' },
+  );
+}
