@@ -1,0 +1,114 @@
+"""The kernel's life: get ready, then run what the supervisor sends, one cell after the other."""
+
+import faulthandler
+import importlib
+import os
+import site
+import sys
+from typing import Any
+
+from .channel import Channel, Header
+from .interrupts import Interrupts
+from .streams import Streams
+
+_PRELOADED = ("numpy", "pandas", "matplotlib.pyplot")
+
+
+def serve() -> None:
+    interrupts = Interrupts()
+    interrupts.install()
+    channel = Channel(3, interrupts)
+    kernel = Kernel(channel, interrupts)
+    channel.send({"t": "ready"})
+    pid = os.getpid()
+    while os.getpid() == pid:
+        try:
+            header, payload = channel.receive()
+        except (EOFError, OSError):
+            os._exit(0)
+        kernel.handle(header, payload)
+    # A child forked by user code came to the end of its cell.
+    os._exit(0)
+
+
+class Kernel:
+    def __init__(self, channel: Channel, interrupts: Interrupts) -> None:
+        from .displays import Outputs
+        from .shell import make_shell
+
+        faulthandler.enable(file=2)
+        self._channel = channel
+        self._interrupts = interrupts
+        self._outputs = outputs = Outputs(channel)
+        self._streams = Streams(lambda: outputs.receipts > 0 and not channel.seen(outputs.receipts))
+        self._shell = make_shell(self._outputs)
+        self._preload()
+        self._open_user_paths()
+
+    def handle(self, header: Header, payload: bytes) -> None:
+        match header.get("t"):
+            case "execute":
+                self._execute(header, payload.decode("utf-8", "replace"))
+            case "configure":
+                self._configure(header["env"])
+
+    def _execute(self, header: Header, code: str) -> None:
+        from . import nobody
+
+        pid = os.getpid()
+        nobody.install()
+        self._streams.begin()
+        self._outputs.begin(header["max_images"], header["max_image_bytes"])
+        try:
+            self._run(code)
+        finally:
+            if os.getpid() != pid:
+                self._streams.end()
+                os._exit(0)
+        self._streams.end()
+        self._channel.send({"t": "done", "id": header["id"]})
+
+    def _run(self, code: str) -> None:
+        """The interrupt may come at any point, also in IPython's own code or while figures are drawn."""
+        try:
+            with self._interrupts.executing():
+                self._shell.run_cell(code, store_history=True)
+                self._end_of_cell()
+        except KeyboardInterrupt:
+            self._outputs.error("KeyboardInterrupt", "", "KeyboardInterrupt")
+        except BaseException as error:
+            name = type(error).__name__
+            self._outputs.error(name, str(error), f"{name}: {error}")
+
+    def _end_of_cell(self) -> None:
+        figures = sys.modules.get(f"{__package__}.figures")
+        if figures is None:
+            return
+        try:
+            figures.end_of_cell()
+        except Exception:
+            self._shell.showtraceback()
+
+    def _configure(self, environment: dict[str, str]) -> None:
+        from .seeding import reseed
+
+        os.environ.update(environment)
+        reseed()
+        self._channel.send({"t": "configured"})
+
+    def _preload(self) -> None:
+        """The slow imports, before anybody waits. None of them has to be installed."""
+        for name in _PRELOADED:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
+        if "matplotlib.pyplot" in sys.modules:
+            figures: Any = importlib.import_module(f"{__package__}.figures")
+            figures.install(self._shell, self._outputs)
+
+    def _open_user_paths(self) -> None:
+        """Only now may a user's own modules be found: none of them can stand in for one of ours."""
+        sys.path.insert(0, "")
+        sys.path.append(site.getusersitepackages())
+        sys.argv = [""]

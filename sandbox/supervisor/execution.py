@@ -1,0 +1,322 @@
+"""One run of code, from `execute` to its `done`.
+
+    waiting ──kernel ready──► running ──kernel done──► scanning ──► over
+       │                        │  ▲ timeout or interrupt: SIGINT, then after grace_ms:
+       │                        └──┴── killed (timeout, memory, death) ──► scanning
+       └──interrupt, no kernel──────────────────────────────────────────► scanning
+
+The kernel only supplies values; status, times, memory and files are observed here.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from .frames import Header
+from .images import ImageRelay
+from .kernel import KernelKeeper
+from .limits import Limits
+from .loop import Loop, Timer
+from .memory import in_words
+from .output import MAX_TEXT, OutputLog, StreamDecoder
+from .watch import MemoryWatch
+from .workers import Scanner
+
+_MAX_ERRORS = 8
+"""Tracebacks a kernel may send in one execution; an honest one sends one."""
+_GATHER_AFTER = 200
+"""Text events after which small writes are gathered for a moment."""
+_KILLED_BY_HOST = ("signal 9,", "exit code 1")
+"""How it looks in the guest when the host's out-of-memory killer takes a process."""
+_MAX_RESULT = 131_072
+"""Bytes of one `result` or `display`; the kernel shortens to less."""
+
+
+class Host(Protocol):
+    """Where events go: the connection that asked."""
+
+    @property
+    def congested(self) -> bool: ...
+
+    def send(self, header: Header, payload: bytes = b"") -> None: ...
+
+
+class Room(Protocol):
+    """What the supervisor lends to an execution."""
+
+    loop: Loop
+    kernel: KernelKeeper
+    watch: MemoryWatch
+    scanner: Scanner
+
+    def empty_scratch(self) -> None: ...
+
+
+class Execution:
+    def __init__(self, room: Room, host: Host, identifier: int, limits: Limits, over: Callable[[], None]) -> None:
+        self._room = room
+        self._host = host
+        self._id = identifier
+        self._limits = limits
+        self._over = over
+        self._state = "waiting"
+        self._cause: str | None = None
+        self._state_lost = False
+        self._notices: list[tuple[str, str]] = []
+        self._timer: Timer | None = None
+        self._begun = self._ended = time.monotonic()
+        self._errors = 0
+        self._paused = False
+        self._decoders = {"stdout": StreamDecoder(), "stderr": StreamDecoder()}
+        self._log = OutputLog(self._emit, limits.max_output_bytes)
+        self._images = ImageRelay(self._emit, limits.max_images, limits.max_image_bytes)
+
+    def start(self, code: bytes) -> None:
+        self._room.kernel.when_ready(lambda ready: self._run(code, ready))
+
+    @property
+    def running(self) -> bool:
+        """Whether code is in the kernel now."""
+        return self._state == "running"
+
+    def stop(self, cause: str) -> None:
+        """First rung of the ladder; `cause` is `interrupted` or `timed_out`."""
+        if self._cause is not None or self._state == "scanning":
+            return
+        self._cause = cause
+        if self._state == "waiting":
+            self._finish(cause)
+            return
+        self._room.kernel.interrupt()
+        self._set_timer(self._limits.grace_ms, self._kill_after_grace)
+
+    def kill(self, cause: str) -> None:
+        """Last rung at once, for `restart` and `shutdown`."""
+        if self.running:
+            self._lose_state(cause)
+
+    def exceeded_memory(self) -> None:
+        if self.running:
+            self._run_out_of_memory()
+
+    def drained(self) -> None:
+        """The host has read enough to go on."""
+        if self._paused and not self._host.congested:
+            self._paused = False
+            self._room.kernel.pause(False)
+
+    # What the kernel's keeper calls
+
+    def on_message(self, header: Header, payload: bytes) -> bool:
+        sound = self._handle(header, payload)
+        if header.get("ack") is True and header.get("more") is not True and self.running:
+            # The kernel lets nothing be printed until this has arrived: so the order is kept.
+            self._room.kernel.acknowledge()
+        return sound
+
+    def _handle(self, header: Header, payload: bytes) -> bool:
+        match header.get("t"):
+            case "done":
+                if header.get("id") != self._id or self._state != "running":
+                    return False
+                self._room.kernel.finished()
+                self._notice_if_stopped()
+                self._finish(self._cause or "completed")
+                return True
+            case "result" | "display" as kind:
+                return self._text(kind, header, payload)
+            case "error":
+                return self._error(header, payload)
+            case "image":
+                return self._images.piece(header, payload)
+            case "image_dropped":
+                size = header.get("bytes")
+                self._images.dropped(size if type(size) is int else 0)
+                return True
+        return False
+
+    def on_output(self, stream: str, data: bytes) -> None:
+        for start in range(0, len(data), MAX_TEXT):
+            piece = data[start : start + MAX_TEXT]
+            self._log.add(stream, self._decoders[stream].text(piece), len(piece))
+        if self._log.events == _GATHER_AFTER:
+            self._room.kernel.gather_output()
+
+    def on_death(self, how: str) -> None:
+        if self._room.watch.near() and how.startswith(_KILLED_BY_HOST):
+            self._run_out_of_memory()
+            return
+        cause = self._cause or "kernel_died"
+        self._state_lost = True
+        if cause == "kernel_died":
+            self._notices.append(
+                ("kernel_died", f"Python died: {how}. Variables are lost; files in /mnt/data are kept.")
+            )
+        else:
+            self._notices.append(("state_lost", f"Python died while it was stopped: {how}. Variables are lost."))
+        self._finish(cause)
+
+    # The steps
+
+    def _run(self, code: bytes, ready: bool) -> None:
+        if self._state != "waiting":
+            return
+        if not ready:
+            self._host.send(
+                {"id": self._id, "event": "failed", "code": "internal", "message": "Python does not start"}
+            )
+            self._state = "over"
+            self._over()
+            return
+        self._state = "running"
+        self._begun = time.monotonic()
+        self._emit({"event": "started"})
+        if self._room.kernel.lost:
+            self._room.kernel.lost = False
+            self._state_lost = True
+            self._notices.append(
+                ("state_lost", "Python died since the last execution. Variables are lost; files in /mnt/data are kept.")
+            )
+        self._set_timer(self._limits.timeout_ms, lambda: self.stop("timed_out"))
+        self._room.watch.begin()
+        header = {"id": self._id, "max_images": self._limits.max_images, "max_image_bytes": self._limits.max_image_bytes}
+        self._room.kernel.execute(self, header, code)
+
+    def _kill_after_grace(self) -> None:
+        self._lose_state(self._cause or "interrupted")
+
+    def _lose_state(self, cause: str) -> None:
+        self._room.kernel.drain()
+        self._room.kernel.replace()
+        self._state_lost = True
+        self._cause = cause
+        self._notice_if_stopped()
+        self._finish(cause)
+
+    def _run_out_of_memory(self) -> None:
+        limit = in_words(self._room.watch.limit)
+        self._notices.append(
+            (
+                "out_of_memory",
+                f"Python was killed: it needed more than {limit}. Variables are lost; files in /mnt/data are kept.",
+            )
+        )
+        self._state_lost = True
+        self._room.kernel.drain()
+        self._room.kernel.replace()
+        self._room.empty_scratch()
+        self._finish("out_of_memory")
+
+    def _notice_if_stopped(self) -> None:
+        if self._cause == "timed_out":
+            seconds = self._limits.timeout_ms / 1000
+            kept = "Variables are lost; files in /mnt/data are kept." if self._state_lost else "Variables are kept."
+            self._notices.append(("timeout", f"Stopped after {seconds:g} s, the time limit. {kept}"))
+        if self._cause is not None and self._state_lost:
+            self._notices.append(
+                ("state_lost", "Python was killed. Variables are lost; files in /mnt/data are kept.")
+            )
+
+    def _finish(self, status: str) -> None:
+        """Everything that user code did is known; the files remain to be looked at."""
+        self._state = "scanning"
+        self._ended = time.monotonic()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._room.scanner.scan(lambda files, complete: self._done(status, files, complete))
+        # While the scanner works:
+        self._room.watch.sample()
+        self._room.watch.end()
+        for stream, decoder in self._decoders.items():
+            self._log.add(stream, decoder.text(b"", final=True), 0)
+        self._log.finish()
+        self._notice_cuts()
+        left = self._room.kernel.left_processes()
+        if left:
+            what = "1 process" if left == 1 else f"{left} processes"
+            self._notices.append(("processes_left", f"Started by the code and still running: {what}."))
+
+    def _done(self, status: str, files: list[Header], complete: bool) -> None:
+        if not complete:
+            self._notices.append(
+                (
+                    "too_many_files",
+                    f"There are more files or changes than are looked at ({self._room.scanner.max_files} entries); "
+                    "the list of changed files is not complete.",
+                )
+            )
+        for code, message in self._notices:
+            self._emit({"event": "notice", "code": code, "message": message})
+        self._state = "over"
+        self._over()
+        self._emit(
+            {
+                "event": "done",
+                "status": status,
+                "state_lost": self._state_lost,
+                "duration_ms": round((self._ended - self._begun) * 1000, 3),
+                "peak_memory_bytes": self._room.watch.peak,
+                "files": files,
+                "files_truncated": not complete,
+            }
+        )
+
+    def _notice_cuts(self) -> None:
+        if self._log.cut:
+            self._notices.append(
+                (
+                    "output_truncated",
+                    f"The output was longer than {self._limits.max_output_bytes:,} bytes; "
+                    f"{self._log.cut:,} bytes in the middle were left out.",
+                )
+            )
+        for size in self._images.too_large:
+            self._notices.append(
+                ("image_dropped", f"An image of {size:,} bytes was left out: the limit is {self._limits.max_image_bytes:,}.")
+            )
+        if self._images.too_many:
+            self._notices.append(
+                (
+                    "images_dropped",
+                    f"{self._images.too_many} images were left out: the limit is {self._limits.max_images} in one execution.",
+                )
+            )
+
+    def _text(self, kind: str, header: Header, payload: bytes) -> bool:
+        if len(payload) > _MAX_RESULT:
+            return False
+        cut = header.get("cut", 0)
+        self._log.cut += cut if type(cut) is int and 0 < cut < 1 << 50 else 0
+        self._log.add(kind, payload.decode("utf-8", "replace"), len(payload))
+        return True
+
+    def _error(self, header: Header, payload: bytes) -> bool:
+        name, value = header.get("name"), header.get("value")
+        self._errors += 1
+        if not isinstance(name, str) or not isinstance(value, str) or self._errors > _MAX_ERRORS:
+            return False
+        self._log.add_error(
+            {
+                "event": "error",
+                "name": _clean(name[:256]),
+                "value": _clean(value[:4096]),
+                "traceback": payload[:MAX_TEXT].decode("utf-8", "replace"),
+            }
+        )
+        return True
+
+    def _emit(self, header: Header, payload: bytes = b"") -> None:
+        self._host.send({"id": self._id, **header}, payload)
+        if self._host.congested and not self._paused and self._state == "running":
+            self._paused = True
+            self._room.kernel.pause(True)
+
+    def _set_timer(self, milliseconds: int, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._room.loop.after(milliseconds / 1000, callback)
+
+
+def _clean(text: str) -> str:
+    """No lone surrogates: they are no text."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text

@@ -1,0 +1,67 @@
+"""The memory watch: samples while code runs, ever more often the closer the limit is."""
+
+from collections.abc import Callable
+
+from .loop import Loop, Timer
+from .memory import Meter
+
+_LONGEST = 0.025
+_SHORTEST = 0.004
+_IDLE = 1.0
+_FASTEST_GROWTH = 4_000_000_000
+"""Bytes a second that two or three processors can dirty; decides when to look again."""
+
+
+class MemoryWatch:
+    """Calls `on_exceeded` whenever a sample is above `limit`, in executions and, slower, between them."""
+
+    def __init__(self, loop: Loop, meter: Meter, limit: int, on_exceeded: Callable[[], None]) -> None:
+        self._loop = loop
+        self._meter = meter
+        self._on_exceeded = on_exceeded
+        self._timer: Timer | None = None
+        self._active = False
+        self.peak = 0
+        """Most bytes seen since `begin`."""
+        self.set_limit(limit)
+
+    def set_limit(self, limit: int) -> None:
+        """Bytes; 0 is none."""
+        self.limit = limit
+        self._meter.calibrate(limit)
+
+    def begin(self) -> None:
+        """An execution starts."""
+        self.peak = 0
+        self._active = True
+        self._again(_LONGEST)
+
+    def end(self) -> None:
+        """The execution is over; leftover processes may still grow."""
+        self._active = False
+        self._again(_IDLE)
+
+    def sample(self) -> int:
+        used = self._meter.used()
+        self.peak = max(self.peak, used)
+        return used
+
+    def near(self) -> bool:
+        """Whether the last execution came so close that the host may have been quicker to kill."""
+        return self.limit > 0 and self.peak > self.limit * 0.8
+
+    def _look(self) -> None:
+        used = self.sample()
+        if not self._active:
+            self._again(_IDLE)
+        elif self.limit:
+            self._again(min(_LONGEST, max(_SHORTEST, (self.limit - used) / _FASTEST_GROWTH)))
+        else:
+            self._again(_LONGEST)
+        if self.limit and used > self.limit:
+            self._on_exceeded()
+
+    def _again(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.after(seconds, self._look)
