@@ -14,6 +14,10 @@ registerHooks({
   },
 });
 
+// So that the throw-away PostgreSQL is taken down too.
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+
 const { runMigrationTool } = await import('../orchestrator/src/database/migration-tool.ts');
 const prismaDir = process.env.PRISMA_DIR ?? fileURLToPath(new URL('.', import.meta.url));
 try {

@@ -7,6 +7,7 @@
  * must not hold statements that refuse to run in a transaction, such as CREATE INDEX CONCURRENTLY.
  */
 import { join } from 'node:path';
+import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { lockKey } from './advisory-lock.js';
 import { type Migration, PRISMA_DIR, readMigrations } from './migration-files.js';
@@ -77,7 +78,7 @@ async function applyAll(
   folder: string,
   all: readonly Migration[],
 ): Promise<readonly string[]> {
-  const engine = await openSchemaEngine(pool);
+  const engine = await openSchemaEngine(new PrismaPg(pool));
   try {
     const { appliedMigrationNames } = await engine.applyMigrations({
       migrationsList: migrationList(folder, all),

@@ -1,8 +1,10 @@
 /** Behind `scripts/prisma migration` and `scripts/prisma check`; never used by the running server. */
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { withCharColumns } from './char-columns.js';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
 import { migrate } from './migrate.js';
 import { LOCK_FILE } from './migration-files.js';
@@ -10,17 +12,20 @@ import { NO_FILTER, openSchemaEngine } from './schema-engine.js';
 
 const LOCK_TEXT = '# The database these migrations are written for. Do not edit.\nprovider = "postgresql"\n';
 
-/** Runs `work` on a PostgreSQL that is thrown away afterwards. */
+/** Runs `work` on a PostgreSQL that is thrown away afterwards, whatever happens. */
 async function withScratchPostgres<T>(work: (url: string) => Promise<T>): Promise<T> {
   const dataDir = await mkdtemp(join(tmpdir(), 'code-interpreter-prisma-'));
+  const server = await startEmbeddedPostgres({ dataDir, log: () => undefined });
+  const atExit = (): void => {
+    if (server.pid !== undefined) process.kill(server.pid, 'SIGQUIT');
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  process.once('exit', atExit);
   try {
-    const server = await startEmbeddedPostgres({ dataDir, log: () => undefined });
-    try {
-      return await work(server.url);
-    } finally {
-      await server.stop();
-    }
+    return await work(server.url);
   } finally {
+    await server.stop();
+    process.removeListener('exit', atExit);
     await rm(dataDir, { recursive: true, force: true });
   }
 }
@@ -40,7 +45,7 @@ export async function diffSchema(prismaDir: string, url: string): Promise<string
   await mkdir(migrationsDir, { recursive: true });
   await migrate({ url, migrationsDir });
   const pool = new pg.Pool({ connectionString: url });
-  const engine = await openSchemaEngine(pool);
+  const engine = await openSchemaEngine(withCharColumns(pool));
   try {
     const { exitCode, stdout } = await engine.diff({
       from: { tag: 'schemaDatasource', files, configDir: prismaDir },

@@ -4,11 +4,12 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
-import { PrismaPg } from '@prisma/adapter-pg';
+import {
+  bindMigrationAwareSqlAdapterFactory,
+  type SqlMigrationAwareDriverAdapterFactory,
+} from '@prisma/driver-adapter-utils';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
 import type { MigrationList, SchemaEngine, SchemaFilter } from '@prisma/schema-engine-wasm/schema_engine_bg';
-import type { Pool, QueryResult } from 'pg';
 import { LOCK_FILE, type Migration } from './migration-files.js';
 
 interface EngineExports {
@@ -21,6 +22,13 @@ interface WebAssemblyApi {
 }
 
 const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
+// Where the engine leaves its last words before it traps; without it, they are lost in a TypeError.
+Object.assign(globalThis, {
+  PRISMA_WASM_PANIC_REGISTRY: {
+    set_message: (message: string) => console.error(`Prisma schema engine: ${message}`),
+  },
+});
+
 let loaded: Promise<void> | undefined;
 
 async function load(): Promise<void> {
@@ -34,29 +42,13 @@ async function load(): Promise<void> {
 /** Everything in the database is ours to manage. */
 export const NO_FILTER: SchemaFilter = { externalTables: [], externalEnums: [] };
 
-const CHAR_OID = 18;
-const TEXT_OID = 25;
-
-/**
- * Prisma's adapter does not know PostgreSQL's one-byte type "char", which the system catalogue uses
- * and the engine reads there. Values look the same as text, so that is what we call them.
- */
-function presentCharAsText(pool: Pool): void {
-  const query = pool.query.bind(pool) as (...args: readonly unknown[]) => Promise<QueryResult>;
-  const patched = async (...args: readonly unknown[]): Promise<QueryResult> => {
-    const result = await query(...args);
-    for (const field of result.fields) if (field.dataTypeID === CHAR_OID) field.dataTypeID = TEXT_OID;
-    return result;
-  };
-  pool.query = patched as typeof pool.query;
-}
-
-/** Opens an engine on a pool that was made for it and stays the caller's. Free the engine after use. */
-export async function openSchemaEngine(pool: Pool): Promise<SchemaEngine> {
+/** Opens an engine on an adapter, whose connections stay the caller's. Free the engine after use. */
+export async function openSchemaEngine(
+  adapter: SqlMigrationAwareDriverAdapterFactory,
+): Promise<SchemaEngine> {
   await (loaded ??= load());
-  presentCharAsText(pool);
-  const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
-  return bindings.SchemaEngine.new({ datamodels: undefined }, () => undefined, adapter);
+  const bound = bindMigrationAwareSqlAdapterFactory(adapter);
+  return bindings.SchemaEngine.new({ datamodels: undefined }, () => undefined, bound);
 }
 
 /** The migrations in the form that the engine's methods take. */
