@@ -32,6 +32,8 @@ export interface EmbeddedPostgresOptions {
   readonly log: (message: string) => void;
   /** Longest the server may take until it answers, crash recovery included; default two minutes. */
   readonly startTimeoutMs?: number;
+  /** False for throw-away data only: quicker, and lost when the machine loses power. */
+  readonly durable?: boolean;
 }
 
 const DATABASE = 'code_interpreter';
@@ -52,9 +54,10 @@ interface Prepared {
   readonly credentials: Credentials;
   readonly binaries: PostgresBinaries;
   readonly launcher: Launcher;
+  readonly durable: boolean;
 }
 
-async function prepare(dataDir: string, log: (message: string) => void): Promise<Prepared> {
+async function prepare({ dataDir, log, durable = true }: EmbeddedPostgresOptions): Promise<Prepared> {
   const paths = await preparePaths(dataDir);
   const binaries = await findPostgres();
   const user = await postgresUser(paths.cluster, log);
@@ -63,10 +66,10 @@ async function prepare(dataDir: string, log: (message: string) => void): Promise
   if (!(await isInitialised(paths))) {
     const startedAt = Date.now();
     log(`Creating the database in ${paths.root}`);
-    await initialiseCluster({ paths, binaries, user, launcher, credentials });
+    await initialiseCluster({ paths, binaries, user, launcher, credentials, durable });
     log(`The database was created in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
   }
-  return { paths, credentials, binaries, launcher };
+  return { paths, credentials, binaries, launcher, durable };
 }
 
 const urlOf = (role: string, password: string, port: number, database: string): string =>
@@ -144,10 +147,9 @@ export class EmbeddedPostgres {
   }
 
   async start(): Promise<void> {
-    const { dataDir, log } = this.options;
-    const { lock } = await preparePaths(dataDir);
+    const { lock } = await preparePaths(this.options.dataDir);
     await processes.withFileLock(lock, this.startTimeoutMs, async () => {
-      this.prepared = await prepare(dataDir, log);
+      this.prepared = await prepare(this.options);
       this.isAdopted = await this.adopt();
       if (!this.isAdopted) await this.launchAndWait();
       await prepareDatabase(this.prepared, this.port);

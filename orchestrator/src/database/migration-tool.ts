@@ -15,7 +15,7 @@ const LOCK_TEXT = '# The database these migrations are written for. Do not edit.
 /** Runs `work` on a PostgreSQL that is thrown away afterwards, whatever happens. */
 async function withScratchPostgres<T>(work: (url: string) => Promise<T>): Promise<T> {
   const dataDir = await mkdtemp(join(tmpdir(), 'code-interpreter-prisma-'));
-  const server = await startEmbeddedPostgres({ dataDir, log: () => undefined });
+  const server = await startEmbeddedPostgres({ dataDir, log: () => undefined, durable: false });
   const atExit = (): void => {
     if (server.pid !== undefined) process.kill(server.pid, 'SIGQUIT');
     rmSync(dataDir, { recursive: true, force: true });

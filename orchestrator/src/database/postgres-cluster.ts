@@ -123,6 +123,7 @@ interface InitRequest {
   readonly user: PostgresUser;
   readonly launcher: Launcher;
   readonly credentials: Credentials;
+  readonly durable: boolean;
 }
 
 function runInitdb(command: string, args: readonly string[], ids: Launcher['ids']): Promise<void> {
@@ -145,9 +146,14 @@ function runInitdb(command: string, args: readonly string[], ids: Launcher['ids'
   });
 }
 
+function syncFlags(durable: boolean): readonly string[] {
+  if (!durable) return ['--no-sync'];
+  return process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
+}
+
 /** Creates the cluster beside its place and moves it there when complete, so that a crash leaves none or all. */
 export async function initialiseCluster(request: InitRequest): Promise<void> {
-  const { paths, binaries, user, launcher, credentials } = request;
+  const { paths, binaries, user, launcher, credentials, durable } = request;
   const fresh = join(paths.root, 'cluster.new');
   const passwordFile = join(paths.root, 'initdb-password');
   await rm(fresh, { recursive: true, force: true });
@@ -163,11 +169,7 @@ export async function initialiseCluster(request: InitRequest): Promise<void> {
       ...[...launcher.prefix, binaries.initdb, `--pgdata=${fresh}`, `--username=${ADMIN_ROLE}`],
       ...[`--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C'],
       // PostgreSQL's own collation: sorts the same everywhere, whatever the C library becomes.
-      ...[
-        '--locale-provider=builtin',
-        '--builtin-locale=C.UTF-8',
-        ...(process.platform === 'linux' ? ['--sync-method=syncfs'] : []),
-      ],
+      ...['--locale-provider=builtin', '--builtin-locale=C.UTF-8', ...syncFlags(durable)],
     ];
     await runInitdb(command!, args, launcher.ids);
     await rename(fresh, paths.cluster);

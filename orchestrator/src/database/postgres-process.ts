@@ -34,6 +34,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
   log_error_verbosity: 'terse',
 };
 
+/** What throw-away data need not pay for. */
+const THROW_AWAY = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+
 /** The end of the log, for an error message. */
 export async function logTail(paths: ClusterPaths): Promise<string> {
   const text = await readFile(paths.log, 'utf8').catch(() => '');
@@ -51,16 +54,15 @@ interface LaunchRequest {
   readonly binaries: PostgresBinaries;
   readonly launcher: Launcher;
   readonly port: number;
+  readonly durable: boolean;
 }
 
 /** Detached: a Ctrl-C in our terminal reaches us alone, and we stop PostgreSQL last. */
 export async function launchPostgres(request: LaunchRequest): Promise<ChildProcess> {
-  const { paths, binaries, launcher, port } = request;
-  const settings = Object.entries({ ...SETTINGS, port: String(port) }).flatMap(([k, v]) => [
-    '-c',
-    `${k}=${v}`,
-  ]);
-  const [command, ...args] = [...launcher.prefix, binaries.postgres, '-D', paths.cluster, ...settings];
+  const { paths, binaries, launcher, port, durable } = request;
+  const settings = { ...SETTINGS, ...(durable ? {} : THROW_AWAY), port: String(port) };
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const [command, ...args] = [...launcher.prefix, binaries.postgres, '-D', paths.cluster, ...flags];
   const log = await openLog(paths);
   try {
     const child = spawn(command!, args, {
