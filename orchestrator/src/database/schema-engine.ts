@@ -31,10 +31,24 @@ Object.assign(globalThis, {
 
 let loaded: Promise<void> | undefined;
 
+/**
+ * The engine guards its lock with a timer of ten seconds that it never clears, which would keep a
+ * process alive that has nothing left to do.
+ */
+function importsOfEngine(): Readonly<Record<string, unknown>> {
+  const imports: Record<string, unknown> = { ...bindings };
+  for (const name of Object.keys(imports).filter((each) => each.startsWith('__wbg_setTimeout_'))) {
+    imports[name] = (work: () => void, delayMs: number) => setTimeout(work, delayMs).unref();
+  }
+  return imports;
+}
+
 async function load(): Promise<void> {
   const path = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
   const bytes = await readFile(path.replace(/\.js$/, '.wasm'));
-  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': bindings });
+  const { instance } = await WebAssembly.instantiate(bytes, {
+    './schema_engine_bg.js': importsOfEngine(),
+  });
   bindings.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start();
 }
