@@ -9,7 +9,8 @@ import {
   parseProcessCgroup,
 } from '../../../orchestrator/src/sandboxes/docker/cgroup.js';
 
-const V1 = '12:pids:/docker/abc\n4:cpu,cpuacct:/docker/abc\n3:memory:/docker/abc\n1:name=systemd:/x\n0::/system';
+const V1 =
+  '12:pids:/docker/abc\n4:cpu,cpuacct:/docker/abc\n3:memory:/docker/abc\n1:name=systemd:/x\n0::/system';
 const V1_MOUNTS = `30 25 0:26 / /sys/fs/cgroup/cpu rw,nosuid - cgroup cgroup rw,cpu
 31 25 0:27 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory
 32 25 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw`;
@@ -33,7 +34,9 @@ describe('finding the memory cgroup', () => {
   });
 
   it('finds the directory by the mount of the controller', () => {
-    expect(cgroupDirectory(V1_MOUNTS, { version: 1, path: '/docker/abc' })).toBe('/sys/fs/cgroup/memory/docker/abc');
+    expect(cgroupDirectory(V1_MOUNTS, { version: 1, path: '/docker/abc' })).toBe(
+      '/sys/fs/cgroup/memory/docker/abc',
+    );
     expect(cgroupDirectory(V2_MOUNTS, { version: 2, path: '/a/b' })).toBe('/sys/fs/cgroup/a/b');
   });
 
@@ -58,7 +61,10 @@ describe('reading it', () => {
   });
 
   it('reads v2', () => {
-    writeFileSync(join(directory, 'memory.events'), 'low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n');
+    writeFileSync(
+      join(directory, 'memory.events'),
+      'low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n',
+    );
     writeFileSync(join(directory, 'memory.current'), '5000\n');
     writeFileSync(join(directory, 'memory.stat'), 'anon 1\ninactive_file 1000\nactive_file 500\n');
     const cgroup = new MemoryCgroup(directory, 2);

@@ -40,9 +40,12 @@ describe('host folders of sandboxes', () => {
     expect(existsSync(join(outside, 'kept'))).toBe(true);
   });
 
-  it.each(['sandbox-bb-1', '../sandbox-aa-1', 'sandbox-aa-/../x', 'sandbox-aa-..', ''])('refuse the name %j', async (name) => {
-    await expect(channels.remove(name)).rejects.toThrow('not the name of a sandbox');
-  });
+  it.each(['sandbox-bb-1', '../sandbox-aa-1', 'sandbox-aa-/../x', 'sandbox-aa-..', ''])(
+    'refuse the name %j',
+    async (name) => {
+      await expect(channels.remove(name)).rejects.toThrow('not the name of a sandbox');
+    },
+  );
 
   it('must lie at an absolute path', () => {
     expect(() => new ChannelDir('data', 'x-')).toThrow('absolute');

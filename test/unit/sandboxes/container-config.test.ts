@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { toCreateOptions, type ContainerSettings } from '../../../orchestrator/src/sandboxes/docker/container-config.js';
+import {
+  toCreateOptions,
+  type ContainerSettings,
+} from '../../../orchestrator/src/sandboxes/docker/container-config.js';
 import type { SandboxSpec } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 
 const GIB = 1_073_741_824;
@@ -14,7 +17,8 @@ const settings: ContainerSettings = {
   headroomBytes: 134_217_728,
   annotations: false,
 };
-const create = (changes: Partial<ContainerSettings> = {}) => toCreateOptions(spec, { ...settings, ...changes });
+const create = (changes: Partial<ContainerSettings> = {}) =>
+  toCreateOptions(spec, { ...settings, ...changes });
 const host = (changes: Partial<ContainerSettings> = {}) => create(changes).HostConfig ?? {};
 
 describe('what Docker is asked for', () => {

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { fromLabels, installationPrefix, toLabels } from '../../../orchestrator/src/sandboxes/docker/sandbox-labels.js';
+import {
+  fromLabels,
+  installationPrefix,
+  toLabels,
+} from '../../../orchestrator/src/sandboxes/docker/sandbox-labels.js';
 
 const record = {
   sandboxId: 'abc',

@@ -81,7 +81,8 @@ describe('control calls', () => {
     const pending: (() => void)[] = [];
     server.answers.remove = (request, peer) => {
       pending.push(() => {
-        if (request.header.path === '/mnt/data/2') peer.reply(request, 'failed', { code: 'not_found', message: 'no 2' });
+        if (request.header.path === '/mnt/data/2')
+          peer.reply(request, 'failed', { code: 'not_found', message: 'no 2' });
         else peer.reply(request, 'done');
       });
       if (pending.length === 3) for (const answer of pending.reverse()) answer();
@@ -106,12 +107,18 @@ describe('control calls', () => {
   ])('translate %s', async (code, expected) => {
     server.answers.remove = (request, peer) => void peer.reply(request, 'failed', { code, message: 'm' });
     const client = await SupervisorClient.connect(directory);
-    await expect(client.remove('/mnt/data/x')).rejects.toMatchObject({ name: 'SandboxError', code: expected });
+    await expect(client.remove('/mnt/data/x')).rejects.toMatchObject({
+      name: 'SandboxError',
+      code: expected,
+    });
     client.close();
   });
 
   it('page through a long list', async () => {
-    const all = Array.from({ length: 2_500 }, (_, i) => ({ ...file, path: `/mnt/data/${String(i).padStart(5, '0')}` }));
+    const all = Array.from({ length: 2_500 }, (_, i) => ({
+      ...file,
+      path: `/mnt/data/${String(i).padStart(5, '0')}`,
+    }));
     server.answers.list = (request, peer) => {
       const { after = '', limit } = request.header as { after?: string; limit: number };
       const rest = all.filter(({ path }) => path > after);
@@ -140,7 +147,12 @@ describe('control calls', () => {
 describe('the end of a sandbox', () => {
   it('rejects every pending call with `gone`, and all later ones', async () => {
     const client = await SupervisorClient.connect(directory);
-    const pending = [client.remove('/mnt/data/a'), client.list(5), client.get('/mnt/data/a'), client.restart(60_000)];
+    const pending = [
+      client.remove('/mnt/data/a'),
+      client.list(5),
+      client.get('/mnt/data/a'),
+      client.restart(60_000),
+    ];
     const settled = Promise.allSettled(pending);
     await sleep(20);
     await server.die();
@@ -214,11 +226,15 @@ describe('uploads', () => {
 
   it('stop when refused half-way, even while the source is silent', async () => {
     collect();
-    server.answers.data = (request, peer) => void peer.reply(request, 'failed', { code: 'no_space', message: 'full' });
+    server.answers.data = (request, peer) =>
+      void peer.reply(request, 'failed', { code: 'no_space', message: 'full' });
     const client = await SupervisorClient.connect(directory);
     const source = new Readable({ read() {} });
     source.push(Buffer.alloc(1_048_576));
-    await expect(client.put('/mnt/data/a', source)).rejects.toMatchObject({ code: 'no_space', message: 'full' });
+    await expect(client.put('/mnt/data/a', source)).rejects.toMatchObject({
+      code: 'no_space',
+      message: 'full',
+    });
     expect(source.destroyed).toBe(true);
     client.close();
   });
@@ -261,7 +277,8 @@ describe('downloads', () => {
   });
 
   it('reject before the first byte when there is no such file', async () => {
-    server.answers.get = (request, peer) => void peer.reply(request, 'failed', { code: 'not_found', message: 'no' });
+    server.answers.get = (request, peer) =>
+      void peer.reply(request, 'failed', { code: 'not_found', message: 'no' });
     const client = await SupervisorClient.connect(directory);
     await expect(client.get('/mnt/data/a')).rejects.toMatchObject({ code: 'not_found' });
     client.close();

@@ -62,7 +62,10 @@ export async function bootSupervisor(
     const state = await inspect();
     if (!state.running) {
       const memory = state.outOfMemory ? ', out of memory' : '';
-      throw new SandboxError('start_failed', `the sandbox ended while it started (exit code ${state.exitCode}${memory})`);
+      throw new SandboxError(
+        'start_failed',
+        `the sandbox ended while it started (exit code ${state.exitCode}${memory})`,
+      );
     }
   });
   try {
@@ -80,7 +83,9 @@ export async function bootSupervisor(
  */
 export async function reconnectSupervisor(directory: string, timeoutMs: number): Promise<SupervisorClient> {
   try {
-    const client = await untilListening(directory, Date.now() + RECONNECT_TIMEOUT_MS, () => Promise.resolve());
+    const client = await untilListening(directory, Date.now() + RECONNECT_TIMEOUT_MS, () =>
+      Promise.resolve(),
+    );
     try {
       await untilReady(client, Date.now() + timeoutMs);
       return client;

@@ -94,7 +94,8 @@ export class MemoryCgroup {
     const stat = this.#read('memory.stat');
     if (usage === undefined || stat === undefined) return undefined;
     const prefix = this.#files.reclaimable;
-    const files = (numberAfter(stat, `${prefix}active_file`) ?? 0) + (numberAfter(stat, `${prefix}inactive_file`) ?? 0);
+    const files =
+      (numberAfter(stat, `${prefix}active_file`) ?? 0) + (numberAfter(stat, `${prefix}inactive_file`) ?? 0);
     return Math.max(0, Number(usage) - files);
   }
 

@@ -49,7 +49,14 @@ interface Disk {
 
 function disks(spec: SandboxSpec, folders: SandboxFolders): readonly Disk[] {
   return [
-    { path: GUEST_DATA, source: folders.data, bytes: spec.dataBytes, mode: '0700', owner: 1000, noexec: false },
+    {
+      path: GUEST_DATA,
+      source: folders.data,
+      bytes: spec.dataBytes,
+      mode: '0700',
+      owner: 1000,
+      noexec: false,
+    },
     { path: GUEST_TMP, source: folders.tmp, bytes: TMP_BYTES, mode: '1777', owner: 0, noexec: true },
   ];
 }
@@ -79,7 +86,13 @@ function mountHints(all: readonly Disk[]): Record<string, string> {
 }
 
 function bind(source: string, target: string): Docker.MountSettings {
-  return { Type: 'bind', Source: source, Target: target, ReadOnly: false, BindOptions: { Propagation: 'private' } };
+  return {
+    Type: 'bind',
+    Source: source,
+    Target: target,
+    ReadOnly: false,
+    BindOptions: { Propagation: 'private' },
+  };
 }
 
 const hard = (name: string, limit: number): Docker.Ulimit => ({ Name: name, Soft: limit, Hard: limit });
@@ -129,7 +142,10 @@ function hostConfig(spec: SandboxSpec, settings: ContainerSettings): Docker.Host
 }
 
 /** Options of Docker's container create for a sandbox of `spec`. */
-export function toCreateOptions(spec: SandboxSpec, settings: ContainerSettings): Docker.ContainerCreateOptions {
+export function toCreateOptions(
+  spec: SandboxSpec,
+  settings: ContainerSettings,
+): Docker.ContainerCreateOptions {
   return {
     name: settings.name,
     Image: settings.image,

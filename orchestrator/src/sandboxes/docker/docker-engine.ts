@@ -36,7 +36,8 @@ export interface ContainerSummary {
 
 function connectOptions(host: string | undefined): Docker.DockerOptions {
   if (host === undefined) return { socketPath: '/var/run/docker.sock', timeout: REQUEST_TIMEOUT_MS };
-  if (host.startsWith('unix://')) return { socketPath: host.slice('unix://'.length), timeout: REQUEST_TIMEOUT_MS };
+  if (host.startsWith('unix://'))
+    return { socketPath: host.slice('unix://'.length), timeout: REQUEST_TIMEOUT_MS };
   throw new SandboxError(
     'engine_unavailable',
     `sandboxes need a Docker engine on this host: the address must start with unix://, got ${host}`,
@@ -122,7 +123,11 @@ export class DockerEngine {
     const filters = { label: [`${INSTALLATION_LABEL}=${installationId}`] };
     return translated('ask', async () => {
       const found = await this.#docker.listContainers({ all: true, filters });
-      return found.map(({ Id, State, Labels }) => ({ engineId: Id, running: State === 'running', labels: Labels }));
+      return found.map(({ Id, State, Labels }) => ({
+        engineId: Id,
+        running: State === 'running',
+        labels: Labels,
+      }));
     });
   }
 

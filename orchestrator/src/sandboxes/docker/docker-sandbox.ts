@@ -1,7 +1,14 @@
 /** A live sandbox of the Docker driver: a supervisor's client, a turn for each execution, and its end. */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecuteOptions, ExecutionEvent, FileEntry, Sandbox, SandboxId, SandboxSpec } from '../sandbox.driver.js';
+import type {
+  ExecuteOptions,
+  ExecutionEvent,
+  FileEntry,
+  Sandbox,
+  SandboxId,
+  SandboxSpec,
+} from '../sandbox.driver.js';
 import { SandboxError } from '../sandbox.driver.js';
 import type { MemoryCgroup } from './cgroup.js';
 import type { ContainerState } from './docker-engine.js';

@@ -94,7 +94,10 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.#starting.add(id);
     try {
       const sandbox = await this.#start(id, spec, facts.annotations);
-      this.#options.logger.debug({ sandboxId: id, tookMs: Math.round(performance.now() - beganAt) }, 'sandbox started');
+      this.#options.logger.debug(
+        { sandboxId: id, tookMs: Math.round(performance.now() - beganAt) },
+        'sandbox started',
+      );
       return sandbox;
     } catch (error) {
       throw await this.#undo(id, error);
@@ -114,7 +117,13 @@ export class DockerSandboxDriver extends SandboxDriver {
       if (record === undefined || this.#starting.has(record.sandboxId)) continue;
       const { memoryBytes, labels: free = {} } = record.spec;
       const id = record.sandboxId as SandboxId;
-      found.set(id, { id, state: running ? 'running' : 'dead', memoryBytes, createdAt: record.createdAt, labels: free });
+      found.set(id, {
+        id,
+        state: running ? 'running' : 'dead',
+        memoryBytes,
+        createdAt: record.createdAt,
+        labels: free,
+      });
     }
     // A folder without a container is what a crash left; destroying it as a sandbox removes it.
     for (const { name, createdAt } of folders) {
@@ -131,7 +140,10 @@ export class DockerSandboxDriver extends SandboxDriver {
     const state = await this.#engine.inspect(this.#nameOf(id));
     const record = fromLabels(state.labels);
     if (record === undefined || !state.running) throw goneError();
-    const client = await reconnectSupervisor(this.#channels.folders(this.#nameOf(id)).channel, this.#options.startTimeoutMs);
+    const client = await reconnectSupervisor(
+      this.#channels.folders(this.#nameOf(id)).channel,
+      this.#options.startTimeoutMs,
+    );
     return this.#adopt(id, record.spec, client, state);
   }
 
@@ -169,7 +181,12 @@ export class DockerSandboxDriver extends SandboxDriver {
     return this.#adopt(id, spec, client, state);
   }
 
-  async #adopt(id: SandboxId, spec: SandboxSpec, client: SupervisorClient, state: ContainerState): Promise<Sandbox> {
+  async #adopt(
+    id: SandboxId,
+    spec: SandboxSpec,
+    client: SupervisorClient,
+    state: ContainerState,
+  ): Promise<Sandbox> {
     const sandbox = new DockerSandbox({
       id,
       spec,
@@ -187,13 +204,19 @@ export class DockerSandboxDriver extends SandboxDriver {
 
   /** Removes what a failed start has made, and says why it failed. */
   async #undo(id: SandboxId, error: unknown): Promise<SandboxError> {
-    const reason = error instanceof SandboxError ? error : new SandboxError('start_failed', String(error), { cause: error });
+    const reason =
+      error instanceof SandboxError
+        ? error
+        : new SandboxError('start_failed', String(error), { cause: error });
     const log = await this.#engine.logTail(this.#nameOf(id), LOG_LINES).catch(() => '');
     await this.#removeTraces(id).catch((cause: unknown) => {
       this.#options.logger.error({ sandboxId: id, err: cause }, 'a failed start could not be cleaned up');
     });
     if (reason.code === 'engine_unavailable') return reason;
-    const tail = log.replace(/[^\x20-\x7e\n]/g, '').trim().slice(-MAX_LOG_CHARS);
+    const tail = log
+      .replace(/[^\x20-\x7e\n]/g, '')
+      .trim()
+      .slice(-MAX_LOG_CHARS);
     const message = tail === '' ? reason.message : `${reason.message}; its log ends with:\n${tail}`;
     this.#options.logger.warn({ sandboxId: id, reason: reason.message }, 'sandbox did not start');
     return new SandboxError('start_failed', message, { cause: reason });
@@ -212,7 +235,8 @@ export class DockerSandboxDriver extends SandboxDriver {
     if (engineId !== undefined) {
       await this.#engine.remove(name);
       const leaked = await killLeftovers(engineId);
-      if (leaked > 0) this.#options.logger.warn({ sandboxId: id, leaked }, 'ended processes that the engine left behind');
+      if (leaked > 0)
+        this.#options.logger.warn({ sandboxId: id, leaked }, 'ended processes that the engine left behind');
     }
     await this.#channels.remove(name);
   }

@@ -35,7 +35,12 @@ const KILLED_CHILD =
 
 const notice = (code: string, message: string): Notice => ({ type: 'notice', code, message });
 
-function toFileChange(file: { path: string; bytes: number; mtime_ms: number; change: FileChange['change'] }): FileChange {
+function toFileChange(file: {
+  path: string;
+  bytes: number;
+  mtime_ms: number;
+  change: FileChange['change'];
+}): FileChange {
   return { path: file.path, bytes: file.bytes, modifiedAtMs: file.mtime_ms, change: file.change };
 }
 
@@ -67,7 +72,10 @@ export const neverStarted: Finished = {
  * The supervisor sees its kernel die, the host sees why. A kill for want of memory while the code
  * ran makes `kernel_died` an `out_of_memory`; a killed child deserves at least a notice.
  */
-export function judgeMemory(finished: Finished, hostKilled: boolean): readonly [Finished, Notice | undefined] {
+export function judgeMemory(
+  finished: Finished,
+  hostKilled: boolean,
+): readonly [Finished, Notice | undefined] {
   if (!hostKilled || finished.status === 'out_of_memory') return [finished, undefined];
   if (finished.status === 'kernel_died') {
     return [{ ...finished, status: 'out_of_memory' }, notice('out_of_memory', KILLED_KERNEL)];
@@ -139,7 +147,8 @@ export class Execution implements CallSink {
       this.#watch(this.#options.timeoutMs + GRACE_MS + this.#host.restartTimeoutMs);
       this.#oomKillsBefore = this.#host.oomKills();
       const program = Buffer.from(code);
-      if (program.length <= MAX_CODE_IN_HEADER) this.#connection.call('execute', { code, ...this.#fields() }, this);
+      if (program.length <= MAX_CODE_IN_HEADER)
+        this.#connection.call('execute', { code, ...this.#fields() }, this);
       else this.#connection.call('execute', this.#fields(), this, program);
     } catch (error) {
       this.failed(error instanceof SandboxError ? error : goneError('the sandbox cannot be reached', error));

@@ -58,7 +58,9 @@ export class FrameConnection {
     try {
       head = encodeFrameHead({ ...fields, id, op }, payload?.length);
     } catch (cause) {
-      queueMicrotask(() => sink.failed(new SandboxError('protocol', `"${op}" is too large to send`, { cause })));
+      queueMicrotask(() =>
+        sink.failed(new SandboxError('protocol', `"${op}" is too large to send`, { cause })),
+      );
       return { write: () => Promise.resolve() };
     }
     this.#calls.set(id, sink);

@@ -69,14 +69,14 @@ export class HostCheck {
   }
 
   /**
-   * Called before each start. Rejects with `start_failed` on a runtime that does not isolate, unless
-   * that was allowed. The probe runs once.
+   * Called before each start. Rejects with `start_failed` on a runtime that does not isolate, or does
+   * not limit the data, unless that was allowed. The probe runs once.
    */
   async requireIsolation(): Promise<{ readonly annotations: boolean }> {
     const { annotations, probe } = await (this.#isolation?.result ?? this.#firstProbe());
-    if (probe.isolation !== 'gvisor' && !this.#parts.allowInsecure) {
-      throw new SandboxError('start_failed', notIsolated(this.#parts.runtime));
-    }
+    const problems: string[] = [];
+    if (!this.#parts.allowInsecure) this.#judge(probe, problems);
+    if (problems.length > 0) throw new SandboxError('start_failed', problems.join(' '));
     return { annotations };
   }
 
@@ -144,7 +144,8 @@ export class HostCheck {
 
   #sentence(error: unknown): string {
     const message = error instanceof Error ? error.message : String(error);
-    const repair = error instanceof SandboxError && error.code === 'engine_unavailable' ? '. Run: scripts/engine up' : '';
+    const repair =
+      error instanceof SandboxError && error.code === 'engine_unavailable' ? '. Run: scripts/engine up' : '';
     return `${message.charAt(0).toUpperCase()}${message.slice(1)}${repair}`;
   }
 }

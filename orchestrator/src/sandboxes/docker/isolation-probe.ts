@@ -31,11 +31,16 @@ cat ${GUEST_DATA}/probe* | wc -c | sed 's/^/written=/'
 `;
 
 export function parseProbe(text: string): ProbeResult {
-  const values = new Map(text.split('\n').map((line) => line.split(/=(.*)/s, 2) as [string, string | undefined]));
+  const values = new Map(
+    text.split('\n').map((line) => line.split(/=(.*)/s, 2) as [string, string | undefined]),
+  );
   const written = Number(values.get('written') ?? 0);
   // Nothing written proves nothing about a limit.
   if (!(written > 0)) {
-    throw new SandboxError('start_failed', `the probe of the runtime said nothing useful: ${text.slice(0, 200)}`);
+    throw new SandboxError(
+      'start_failed',
+      `the probe of the runtime said nothing useful: ${text.slice(0, 200)}`,
+    );
   }
   return {
     isolation: Number(values.get('gvisor') ?? 0) > 0 ? 'gvisor' : 'none',
@@ -48,7 +53,10 @@ async function waitForExit(engine: DockerEngine, name: string): Promise<void> {
   const deadline = Date.now() + PROBE_TIMEOUT_MS;
   while ((await engine.inspect(name)).running) {
     if (Date.now() > deadline) {
-      throw new SandboxError('start_failed', `the probe of the runtime took longer than ${PROBE_TIMEOUT_MS} ms`);
+      throw new SandboxError(
+        'start_failed',
+        `the probe of the runtime took longer than ${PROBE_TIMEOUT_MS} ms`,
+      );
     }
     await sleep(POLL_MS);
   }

@@ -108,12 +108,14 @@ export class SupervisorClient {
     for (;;) {
       const wanted = Math.min(LIST_PAGE, limit - entries.length);
       const last = entries.at(-1);
-      const fields: FrameHeader = last === undefined ? { limit: wanted } : { limit: wanted, after: last.path };
+      const fields: FrameHeader =
+        last === undefined ? { limit: wanted } : { limit: wanted, after: last.path };
       const page = parse(listReply, await this.#control.request('list', fields, LIST_TIMEOUT_MS));
       entries.push(...page.entries.map(toFileEntry));
       if (!page.truncated) return { entries, truncated: false };
       if (entries.length >= limit) return { entries, truncated: true };
-      if (page.entries.length === 0) throw new SandboxError('protocol', 'the supervisor lists nothing, again and again');
+      if (page.entries.length === 0)
+        throw new SandboxError('protocol', 'the supervisor lists nothing, again and again');
     }
   }
 
@@ -159,7 +161,9 @@ export class SupervisorClient {
     try {
       connection = new FrameConnection(await this.#socket.connect());
     } catch (error) {
-      throw error instanceof NotListeningYet ? goneError('the supervisor of the sandbox does not listen', error) : error;
+      throw error instanceof NotListeningYet
+        ? goneError('the supervisor of the sandbox does not listen', error)
+        : error;
     }
     this.#others.add(connection);
     void connection.closed.then(() => this.#others.delete(connection));

@@ -3,7 +3,13 @@ import { SandboxError, type SandboxErrorCode } from '../sandbox.driver.js';
 import type { FrameHeader } from './frame-codec.js';
 
 type SupervisorFailure =
-  'bad_request' | 'not_found' | 'not_a_file' | 'invalid_path' | 'no_space' | 'busy' | 'internal';
+  | 'bad_request'
+  | 'not_found'
+  | 'not_a_file'
+  | 'invalid_path'
+  | 'no_space'
+  | 'busy'
+  | 'internal';
 
 const codes: Readonly<Record<SupervisorFailure, SandboxErrorCode>> = {
   bad_request: 'protocol',

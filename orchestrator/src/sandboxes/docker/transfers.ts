@@ -101,7 +101,11 @@ class UploadSink implements CallSink {
  * Sends `content` as the file `path`. Rejects with the supervisor's refusal, or with the source's own
  * error; in both cases the sandbox keeps nothing of it. The source is consumed or destroyed.
  */
-export async function putFile(connection: FrameConnection, path: string, content: Readable): Promise<FileEntry> {
+export async function putFile(
+  connection: FrameConnection,
+  path: string,
+  content: Readable,
+): Promise<FileEntry> {
   // A source that fails while nobody reads it would bring the process down.
   content.on('error', () => undefined);
   const progress = new ProgressTimer(connection, 'an upload into the sandbox');

@@ -1,0 +1,114 @@
+/** `/mnt/data` of a fake sandbox: files by path, folders implied. */
+import {
+  SandboxError,
+  type FileChange,
+  type FileEntry,
+} from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
+
+const ROOT = '/mnt/data/';
+
+interface StoredFile {
+  readonly content: Buffer;
+  readonly modifiedAtMs: number;
+  /** Grows with each write, like a real file's ctime. */
+  readonly version: number;
+}
+
+function requirePath(path: string): void {
+  const parts = path.slice(ROOT.length).split('/');
+  const isBad = (part: string): boolean =>
+    part === '' || part === '.' || part === '..' || part.includes('\0') || Buffer.byteLength(part) > 255;
+  if (!path.startsWith(ROOT) || parts.some(isBad)) {
+    throw new SandboxError(
+      'invalid_path',
+      'a path is absolute, below /mnt/data, without "..", empty or long parts',
+    );
+  }
+}
+
+export class FakeFiles {
+  readonly #files = new Map<string, StoredFile>();
+  readonly #maxBytes: number;
+  readonly #maxFiles: number;
+  #version = 0;
+
+  constructor(maxBytes: number, maxFiles: number) {
+    this.#maxBytes = maxBytes;
+    this.#maxFiles = maxFiles;
+  }
+
+  /** For user code and uploads alike: all or nothing. */
+  write(path: string, content: Buffer): FileEntry {
+    requirePath(path);
+    if (this.#isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
+    if (this.#hasFileAbove(path)) throw new SandboxError('invalid_path', 'a part of the path is a file');
+    const used = [...this.#files].reduce(
+      (sum, [name, file]) => sum + (name === path ? 0 : file.content.length),
+      0,
+    );
+    const isNew = !this.#files.has(path);
+    if (used + content.length > this.#maxBytes || (isNew && this.#files.size >= this.#maxFiles)) {
+      throw new SandboxError('no_space', 'the data disk is full');
+    }
+    this.#version += 1;
+    this.#files.set(path, { content, modifiedAtMs: Date.now(), version: this.#version });
+    return this.#entry(path);
+  }
+
+  read(path: string): Buffer {
+    requirePath(path);
+    return this.#require(path).content;
+  }
+
+  remove(path: string): void {
+    requirePath(path);
+    this.#require(path);
+    this.#files.delete(path);
+  }
+
+  list(limit: number): { entries: FileEntry[]; truncated: boolean } {
+    const paths = [...this.#files.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return {
+      entries: paths.slice(0, limit).map((path) => this.#entry(path)),
+      truncated: paths.length > limit,
+    };
+  }
+
+  /** For {@link changesSince}. */
+  snapshot(): ReadonlyMap<string, number> {
+    return new Map([...this.#files].map(([path, { version }]) => [path, version]));
+  }
+
+  changesSince(before: ReadonlyMap<string, number>): FileChange[] {
+    const changes: FileChange[] = [];
+    for (const [path, { version }] of this.#files) {
+      const old = before.get(path);
+      if (old === version) continue;
+      changes.push({ ...this.#entry(path), change: old === undefined ? 'created' : 'modified' });
+    }
+    for (const path of before.keys()) {
+      if (!this.#files.has(path)) changes.push({ path, bytes: 0, modifiedAtMs: 0, change: 'deleted' });
+    }
+    return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  #entry(path: string): FileEntry {
+    const { content, modifiedAtMs } = this.#require(path);
+    return { path, bytes: content.length, modifiedAtMs };
+  }
+
+  #require(path: string): StoredFile {
+    const file = this.#files.get(path);
+    if (file !== undefined) return file;
+    if (this.#isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
+    throw new SandboxError('not_found', 'there is no such file');
+  }
+
+  #isFolder(path: string): boolean {
+    return [...this.#files.keys()].some((name) => name.startsWith(`${path}/`));
+  }
+
+  #hasFileAbove(path: string): boolean {
+    return [...this.#files.keys()].some((name) => path.startsWith(`${name}/`));
+  }
+}
