@@ -139,13 +139,14 @@ async function storePart<Stored>(
   options: MultipartOptions<Stored>,
 ): Promise<StoredPart<Stored>> {
   const info: FilePart = { fileName: safeFileName(part.filename), mimeType: part.mimetype };
+  // A store that gives up makes the stream fail as well; only a failure it passes on is the body's.
   let broken: unknown;
   part.file.once('error', (error) => (broken = error));
   try {
     return { ...info, stored: await options.store(part.file, info) };
   } catch (error) {
     part.file.destroy();
-    if (broken !== undefined) throw brokenBody(broken);
+    if (error === broken) throw brokenBody(error);
     const isTooLarge = error instanceof ApiError && error.code === 'file_too_large';
     throw isTooLarge ? new ApiError(error.code, error.message, { param: name, cause: error }) : error;
   }

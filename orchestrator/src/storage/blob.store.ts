@@ -18,7 +18,7 @@ export interface ByteRange {
   readonly end?: number | undefined;
 }
 
-/** Content that is safely on disk but not visible yet. Exactly one of the two methods is called. */
+/** Content that is safely on disk but not visible yet: `commit` it, or `discard` it, also when `commit` failed. */
 export interface StagedBlob extends BlobInfo {
   /** Makes it readable under its hash; when that content is there already, drops this copy. */
   commit(): Promise<void>;
@@ -80,7 +80,12 @@ export abstract class BlobStore {
   /** `stage` and `commit` in one, for content that needs no row. */
   async write(content: Readable, options: WriteOptions = {}): Promise<BlobInfo> {
     const staged = await this.stage(content, options);
-    await staged.commit();
+    try {
+      await staged.commit();
+    } catch (error) {
+      await staged.discard();
+      throw error;
+    }
     return { sha256: staged.sha256, bytes: staged.bytes };
   }
 }

@@ -1,6 +1,7 @@
 /** The multipart reader behind a real Fastify on a real socket, with bodies written by hand. */
 import { createConnection, type AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import multipart from '@fastify/multipart';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -28,6 +29,7 @@ async function store(content: Readable): Promise<string> {
     }
   } catch (error) {
     sourceFailures.push(error);
+    await sleep(5);
     throw error;
   }
   const text = Buffer.concat(chunks).toString();

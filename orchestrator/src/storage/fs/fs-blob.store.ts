@@ -1,6 +1,6 @@
 /** Blob store in a folder: `blobs/ab/ab12…` for content, `staging/` for what is being written. */
 import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, opendir, rename, rm, stat, statfs, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -65,6 +65,8 @@ async function syncFolder(path: string): Promise<void> {
 export class FsBlobStore extends BlobStore implements OnModuleInit {
   private readonly blobsDir: string;
   private readonly stagingDir: string;
+  /** Names in `staging/` that this process writes or is about to commit; never swept. */
+  private readonly active = new Set<string>();
 
   constructor(@Inject(BLOB_DIR) dir: string) {
     super();
@@ -84,9 +86,10 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
   async stage(content: Readable, options: WriteOptions = {}): Promise<StagedBlob> {
     const name = stagingName(hostname(), randomUUID());
     const path = join(this.stagingDir, name);
+    this.active.add(name);
     try {
       const info = await this.writeFile(path, content, options.maxBytes ?? Number.POSITIVE_INFINITY);
-      return { ...info, commit: () => this.publish(path, info), discard: () => this.dropStaged(name) };
+      return { ...info, commit: () => this.publish(name, info), discard: () => this.dropStaged(name) };
     } catch (error) {
       content.destroy();
       await this.dropStaged(name);
@@ -123,6 +126,7 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
   async sweepStaging(olderThanMs: number): Promise<number> {
     let dropped = 0;
     for await (const entry of await opendir(this.stagingDir)) {
+      if (this.active.has(entry.name)) continue;
       const found = await stat(join(this.stagingDir, entry.name)).catch(() => null);
       if (!found || Date.now() - found.mtimeMs < olderThanMs) continue;
       await this.dropStaged(entry.name);
@@ -162,15 +166,13 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
   }
 
   /** A rename is atomic: readers see nothing or everything. A damaged older copy is replaced. */
-  private async publish(stagedPath: string, info: BlobInfo): Promise<void> {
-    if ((await this.sizeOf(info.sha256)) === info.bytes) {
-      await unlink(stagedPath);
-      return;
-    }
+  private async publish(name: string, info: BlobInfo): Promise<void> {
+    if ((await this.sizeOf(info.sha256)) === info.bytes) return this.dropStaged(name);
     const shard = join(this.blobsDir, info.sha256.slice(0, 2));
     try {
       const isNew = (await mkdir(shard, { recursive: true, mode: 0o700 })) !== undefined;
-      await rename(stagedPath, this.pathOf(info.sha256));
+      await rename(join(this.stagingDir, name), this.pathOf(info.sha256));
+      this.active.delete(name);
       await syncFolder(shard);
       if (isNew) await syncFolder(this.blobsDir);
     } catch (error) {
@@ -189,6 +191,7 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
 
   private async dropStaged(name: string): Promise<void> {
     await rm(join(this.stagingDir, name), { force: true });
+    this.active.delete(name);
   }
 
   private pathOf(sha256: string): string {
