@@ -182,6 +182,14 @@ export class EmbeddedPostgres {
     );
   }
 
+  /** Gives the server up and leaves it running; the next to start on this folder owns it. */
+  async release(): Promise<void> {
+    this.stopping = true;
+    clearInterval(this.watching);
+    if (this.isOwner) await rm(this.prepared.paths.owner, { force: true });
+    this.isOwner = false;
+  }
+
   private get startTimeoutMs(): number {
     return this.options.startTimeoutMs ?? DEFAULT_START_TIMEOUT_MS;
   }

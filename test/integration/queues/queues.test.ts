@@ -1,0 +1,156 @@
+import { Processor } from '@nestjs/bullmq';
+import { type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { JobProcessor } from '../../../orchestrator/src/queues/job.processor.js';
+import { JobScheduler } from '../../../orchestrator/src/queues/job-scheduler.js';
+import { QUEUES } from '../../../orchestrator/src/queues/queue-names.js';
+import { QueuesLifecycle } from '../../../orchestrator/src/queues/queues.lifecycle.js';
+import { QueuesModule } from '../../../orchestrator/src/queues/queues.module.js';
+import { freshDatabase, type TestDatabase } from '../../support/postgres.js';
+
+interface Call {
+  readonly name: string;
+  readonly payload: unknown;
+  readonly atMs: number;
+}
+
+let calls: Call[] = [];
+let failures = 0;
+const note = (name: string, payload: unknown): void => void calls.push({ name, payload, atMs: Date.now() });
+const until = (name: string, count = 1): Promise<void> =>
+  expect
+    .poll(() => calls.filter((call) => call.name === name).length, { timeout: 10_000, interval: 2 })
+    .toBeGreaterThanOrEqual(count);
+
+@Processor(QUEUES.sweep)
+class SweepProcessor extends JobProcessor {
+  readonly handlers = {
+    greet: async (payload: unknown) => note('greet', payload),
+    tick: async (payload: unknown) => note('tick', payload),
+    slow: async (payload: unknown) => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      note('slow', payload);
+    },
+    flaky: async (payload: unknown) => {
+      failures += 1;
+      if (failures < 3) throw new Error('not yet');
+      note('flaky', payload);
+    },
+  };
+}
+
+@Processor(QUEUES.sweep)
+class SecondSweepProcessor extends JobProcessor {
+  readonly handlers = {};
+}
+
+async function boot(
+  url: string,
+  providers: readonly (new () => JobProcessor)[],
+): Promise<INestApplicationContext> {
+  @Module({ imports: [QueuesModule.forRoot({ databaseUrl: url })], providers: [...providers] })
+  class TestApp {}
+  return NestFactory.createApplicationContext(TestApp, { logger: false, abortOnError: false });
+}
+
+describe('job queues on PostgreSQL', () => {
+  let database: TestDatabase;
+  let app: INestApplicationContext;
+  let jobs: JobScheduler;
+
+  beforeAll(async () => {
+    database = await freshDatabase({ migrated: false });
+    app = await boot(database.url, [SweepProcessor]);
+    jobs = app.get(JobScheduler);
+  });
+
+  afterAll(async () => {
+    await app.close();
+    await database.drop();
+  });
+
+  it('delivers a job with its payload within milliseconds', async () => {
+    const laps: number[] = [];
+    for (let n = 0; n < 10; n += 1) {
+      calls = [];
+      const startedAt = performance.now();
+      await jobs.add('sweep', 'greet', { n });
+      await until('greet');
+      laps.push(performance.now() - startedAt);
+      expect(calls[0]?.payload).toEqual({ n });
+    }
+    laps.sort((a, b) => a - b);
+    expect(laps[5]).toBeLessThan(150);
+  });
+
+  it('holds a delayed job back', async () => {
+    calls = [];
+    const startedAt = Date.now();
+    await jobs.add('sweep', 'greet', {}, { delayMs: 300 });
+    await until('greet');
+    expect(calls[0]!.atMs - startedAt).toBeGreaterThanOrEqual(290);
+  });
+
+  it('does a job of one id once while it waits, and again when it is done', async () => {
+    calls = [];
+    for (let n = 0; n < 3; n += 1) await jobs.add('sweep', 'greet', {}, { jobId: 'only-one', delayMs: 200 });
+    await until('greet');
+    await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+    await jobs.add('sweep', 'greet', {}, { jobId: 'only-one' });
+    await until('greet', 2);
+    expect(calls).toHaveLength(2);
+  });
+
+  it('tries a failing job again', async () => {
+    calls = [];
+    await jobs.add('sweep', 'flaky', {}, { attempts: 3, backoffMs: 20 });
+    await until('flaky');
+    expect(failures).toBe(3);
+  });
+
+  it('repeats a scheduled job, once per interval however often it was asked for', async () => {
+    calls = [];
+    await Promise.all([jobs.every('sweep', 'tick', 200), jobs.every('sweep', 'tick', 200)]);
+    await jobs.every('sweep', 'tick', 200);
+    await until('tick', 4);
+    const [first, , , fourth] = calls;
+    expect(fourth!.atMs - first!.atMs).toBeGreaterThan(400);
+    expect(await jobs.cancelEvery('sweep', 'tick')).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    calls = [];
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(calls).toEqual([]);
+  });
+
+  it('refuses a job that nobody handles', async () => {
+    await expect(jobs.add('sweep', 'nonsense', {})).rejects.toThrow(
+      /No handler for the job 'nonsense'.*SweepProcessor/,
+    );
+  });
+
+  it('counts jobs by state', async () => {
+    await jobs.add('webhooks', 'later', {}, { delayMs: 60_000, jobId: 'counted' });
+    expect(await jobs.state()).toMatchObject({ webhooks: { delayed: 1 }, pool: { waiting: 0, active: 0 } });
+  });
+
+  it('refuses to boot with two processors for a queue', async () => {
+    await expect(boot(database.url, [SweepProcessor, SecondSweepProcessor])).rejects.toThrow(
+      /SweepProcessor and SecondSweepProcessor both process the queue 'sweep'/,
+    );
+  });
+
+  it('lets a running job end before it stops, and keeps waiting jobs for the next start', async () => {
+    calls = [];
+    await jobs.add('sweep', 'slow', { n: 1 });
+    await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(1);
+    await jobs.add('sweep', 'slow', { n: 2 });
+    await app.get(QueuesLifecycle).drain();
+    expect(calls.map((call) => call.payload)).toEqual([{ n: 1 }]);
+    await app.close();
+    app = await boot(database.url, [SweepProcessor]);
+    jobs = app.get(JobScheduler);
+    await until('slow', 2);
+    expect(calls.map((call) => call.payload)).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+});
