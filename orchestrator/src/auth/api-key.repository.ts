@@ -23,7 +23,13 @@ export class ApiKeyRepository {
     return row && { id: row.id, projectId: row.projectId, suspended: row.project.status === 'suspended' };
   }
 
-  async insert(row: { id: string; projectId: string; name: string; hash: string; hint: string }): Promise<KeyRecord> {
+  async insert(row: {
+    id: string;
+    projectId: string;
+    name: string;
+    hash: string;
+    hint: string;
+  }): Promise<KeyRecord> {
     return this.prisma.apiKey.create({ data: row });
   }
 
@@ -45,7 +51,10 @@ export class ApiKeyRepository {
   }
 
   /** Makes the first project and its key known; does nothing when the key exists. */
-  async ensureDefault(project: { id: string; name: string }, key: { id: string; name: string; hash: string; hint: string }): Promise<void> {
+  async ensureDefault(
+    project: { id: string; name: string },
+    key: { id: string; name: string; hash: string; hint: string },
+  ): Promise<void> {
     await this.prisma.project.upsert({ where: { id: project.id }, create: project, update: {} });
     await this.prisma.apiKey.upsert({
       where: { hash: key.hash },

@@ -24,13 +24,19 @@ export class AuthGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access =
-      this.reflector.getAllAndOverride<Access | undefined>(ACCESS, [context.getHandler(), context.getClass()]) ?? 'project';
+      this.reflector.getAllAndOverride<Access | undefined>(ACCESS, [
+        context.getHandler(),
+        context.getClass(),
+      ]) ?? 'project';
     if (access === 'public') return true;
     const request = context.switchToHttp().getRequest<RequestWithCaller>();
     const secret = secretOf(request.headers);
     if (access === 'admin') {
       if (this.auth.isAdmin(secret)) return true;
-      throw new ApiError('invalid_api_key', 'This endpoint needs the admin key (DATA_DIR/admin-key, or ADMIN_KEY).');
+      throw new ApiError(
+        'invalid_api_key',
+        'This endpoint needs the admin key (DATA_DIR/admin-key, or ADMIN_KEY).',
+      );
     }
     request.caller = await this.auth.authenticate(secret);
     return true;

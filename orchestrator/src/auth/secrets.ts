@@ -4,7 +4,8 @@ import { alphanumeric } from '../common/ids.js';
 
 export const newSecret = (prefix: 'sk' | 'admin'): string => `${prefix}-${alphanumeric(48)}`;
 
-export const hashSecret = (secret: string): string => createHash('sha256').update(secret, 'utf8').digest('hex');
+export const hashSecret = (secret: string): string =>
+  createHash('sha256').update(secret, 'utf8').digest('hex');
 
 export const hintOf = (secret: string): string => secret.slice(-4);
 

@@ -93,14 +93,11 @@ export const envSchema = z.object({
     .enum(['silent', 'error', 'warn', 'info', 'debug', 'trace'])
     .default('info')
     .meta({ description: 'Least severe log line that is written.', unit: 'level', example: 'info' }),
-  LOG_FORMAT: z
-    .enum(['json', 'text'])
-    .default('json')
-    .meta({
-      description: 'One JSON object a line, or one readable line each.',
-      unit: 'format',
-      example: 'json',
-    }),
+  LOG_FORMAT: z.enum(['json', 'text']).default('json').meta({
+    description: 'One JSON object a line, or one readable line each.',
+    unit: 'format',
+    example: 'json',
+  }),
 
   DATABASE_URL: text(
     'PostgreSQL server to use; when absent the embedded one under DATA_DIR is started.',

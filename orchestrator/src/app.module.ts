@@ -1,0 +1,49 @@
+/** Composition root: which rooms the house has. Adapters are chosen here and nowhere else. */
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AuthModule } from './auth/auth.module.js';
+import { ConfigModule } from './config/config.module.js';
+import type { Env } from './config/env.schema.js';
+import { ContainersModule } from './containers/containers.module.js';
+import { DatabaseModule } from './database/database.module.js';
+import { FilesModule } from './files/files.module.js';
+import { HealthModule } from './health/health.module.js';
+import { LoggingModule } from './observability/logging.module.js';
+import { ModelsModule } from './models/models.module.js';
+import { QueuesModule } from './queues/queues.module.js';
+import { ResponsesModule } from './responses/responses.module.js';
+import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
+import { SandboxesModule } from './sandboxes/sandboxes.module.js';
+import { StorageModule } from './storage/storage.module.js';
+import { UploadsModule } from './uploads/uploads.module.js';
+
+export interface AppParts {
+  readonly env: Env;
+  /** PostgreSQL to use; the caller owns it and stops it after the application. */
+  readonly databaseUrl: string;
+  readonly blobDir: string;
+  readonly driver: SandboxDriver;
+}
+
+@Module({})
+export class AppModule {
+  static forRoot(parts: AppParts): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.forRoot(parts.env),
+        LoggingModule.forRoot(parts.env),
+        DatabaseModule.forRoot({ url: parts.databaseUrl }),
+        QueuesModule.forRoot({ databaseUrl: parts.databaseUrl, redisUrl: parts.env.REDIS_URL }),
+        StorageModule.forRoot({ dir: parts.blobDir }),
+        SandboxesModule.forRoot(parts.driver),
+        AuthModule,
+        HealthModule,
+        FilesModule,
+        UploadsModule,
+        ContainersModule,
+        ModelsModule,
+        ResponsesModule,
+      ],
+    };
+  }
+}

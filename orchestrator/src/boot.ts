@@ -1,0 +1,99 @@
+/** Puts the parts together in order, and stops them in the reverse one (docs/architecture.md). */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { pino } from 'pino';
+import { AppModule } from './app.module.js';
+import { AuthService } from './auth/auth.service.js';
+import type { Env } from './config/env.schema.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres.js';
+import { migrate } from './database/migrate.js';
+import { greeting } from './greeting.js';
+import { createApp } from './http/create-app.js';
+import { DockerSandboxDriver } from './sandboxes/docker/docker.driver.js';
+import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
+
+export interface RunningServer {
+  readonly app: NestFastifyApplication;
+  /** Base URL of the API. */
+  readonly url: string;
+  /** What a person who started it wants to read. */
+  readonly greeting: string;
+  stop(): Promise<void>;
+}
+
+/** Says whose sandboxes are whose when several installations share an engine. */
+function installationId(dataDir: string): string {
+  const path = join(dataDir, 'installation-id');
+  if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+  const id = randomBytes(8).toString('hex');
+  writeFileSync(path, `${id}\n`, { mode: 0o600 });
+  return id;
+}
+
+function makeDriver(env: Env, dataDir: string): SandboxDriver {
+  return new DockerSandboxDriver({
+    ...(env.DOCKER_HOST === undefined ? {} : { dockerHost: env.DOCKER_HOST }),
+    runtime: env.SANDBOX_RUNTIME,
+    image: env.SANDBOX_IMAGE,
+    channelDir: resolve(env.SANDBOX_CHANNEL_DIR ?? join(dataDir, 'sandboxes')),
+    installationId: installationId(dataDir),
+    maxProcesses: env.SANDBOX_MAX_PROCESSES,
+    ...(env.SANDBOX_CPUS === undefined ? {} : { cpus: env.SANDBOX_CPUS }),
+    headroomBytes: env.SANDBOX_HEADROOM_BYTES,
+    startTimeoutMs: env.SANDBOX_START_TIMEOUT_MS,
+    allowInsecure: env.ALLOW_INSECURE_SANDBOX,
+    logger: pino({ level: env.LOG_LEVEL, name: 'sandboxes' }),
+  });
+}
+
+/** Refuses to start on an engine that cannot keep code apart from the host. */
+async function checkDriver(driver: SandboxDriver, env: Env): Promise<void> {
+  const health = await driver.check();
+  if (health.isolation !== 'gvisor' && !(env.SANDBOX_RUNTIME === 'runc' && env.ALLOW_INSECURE_SANDBOX)) {
+    throw new Error(
+      `The sandbox engine is not usable:\n  ${health.problems.join('\n  ')}\nRun 'npm run doctor' for more.`,
+    );
+  }
+  if (health.isolation !== 'gvisor') {
+    process.stderr.write(
+      'WARNING: sandboxes run without gVisor (ALLOW_INSECURE_SANDBOX=1). Code shares the host kernel. For trusted code only.\n',
+    );
+  }
+}
+
+export interface BootOptions {
+  /** For tests: a driver that is used instead of Docker's. */
+  readonly driver?: SandboxDriver;
+}
+
+/** Rejects with a message for the operator; what was started by then is stopped again. */
+export async function boot(env: Env, options: BootOptions = {}): Promise<RunningServer> {
+  const dataDir = resolve(env.DATA_DIR);
+  mkdirSync(dataDir, { recursive: true });
+  const say = (message: string) => process.stderr.write(`${message}\n`);
+  const driver = options.driver ?? makeDriver(env, dataDir);
+  let postgres: EmbeddedPostgres | undefined;
+  let app: NestFastifyApplication | undefined;
+  const stop = async () => {
+    await app?.close();
+    await postgres?.stop();
+  };
+  try {
+    const checked = checkDriver(driver, env);
+    if (env.DATABASE_URL === undefined) postgres = await startEmbeddedPostgres({ dataDir, log: say });
+    const databaseUrl = env.DATABASE_URL ?? postgres!.url;
+    await Promise.all([migrate({ url: databaseUrl }), checked]);
+    app = await createApp(
+      AppModule.forRoot({ env, databaseUrl, blobDir: join(dataDir, 'blobs'), driver }),
+      env,
+    );
+    await app.listen(env.PORT, env.HOST);
+    const url = `${await app.getUrl()}/${env.API_PREFIX}`;
+    return { app, url, greeting: greeting({ env, url, dataDir, key: app.get(AuthService).firstKey }), stop };
+  } catch (error) {
+    await stop().catch(() => {});
+    throw error;
+  }
+}

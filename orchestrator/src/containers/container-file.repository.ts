@@ -1,0 +1,122 @@
+import { Injectable } from '@nestjs/common';
+import type { ContainerFile } from '../database/generated/client.js';
+import { PrismaService } from '../database/prisma.service.js';
+
+export type ContainerFileRow = ContainerFile;
+
+/** What is known of a file's content at one moment. */
+export interface FileState {
+  readonly containerId: string;
+  readonly projectId: string;
+  readonly path: string;
+  readonly bytes: bigint;
+  readonly blobSha256: string;
+  readonly mtimeMs?: bigint | undefined;
+}
+
+export interface NewContainerFile extends FileState {
+  readonly id: string;
+  readonly source: 'user' | 'assistant';
+  readonly fileId?: string | undefined;
+}
+
+@Injectable()
+export class ContainerFileRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  /** One per path: a path that is known keeps its id and its source, and is undeleted. */
+  async upsert(file: NewContainerFile): Promise<ContainerFileRow> {
+    const state = {
+      bytes: file.bytes,
+      blobSha256: file.blobSha256,
+      mtimeMs: file.mtimeMs ?? null,
+      deletedAt: null,
+    };
+    return this.prisma.containerFile.upsert({
+      where: { containerId_path: { containerId: file.containerId, path: file.path } },
+      create: { ...file, mtimeMs: file.mtimeMs ?? null, fileId: file.fileId ?? null },
+      update: state,
+    });
+  }
+
+  /** Inserts, or null when the path is taken by a file that still exists. */
+  async insertAtFreePath(file: NewContainerFile): Promise<ContainerFileRow | null> {
+    return this.prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`files:${file.containerId}`}, 0))`;
+      const taken = await tx.containerFile.findUnique({
+        where: { containerId_path: { containerId: file.containerId, path: file.path } },
+      });
+      if (taken && taken.deletedAt === null) return null;
+      const data = { ...file, mtimeMs: file.mtimeMs ?? null, fileId: file.fileId ?? null };
+      if (!taken) return tx.containerFile.create({ data });
+      const { id: _, ...again } = data;
+      return tx.containerFile.update({ where: { id: taken.id }, data: { ...again, deletedAt: null } });
+    });
+  }
+
+  async setMtime(id: string, mtimeMs: bigint): Promise<void> {
+    await this.prisma.containerFile.updateMany({ where: { id }, data: { mtimeMs } });
+  }
+
+  async find(containerId: string, id: string): Promise<ContainerFileRow | null> {
+    return this.prisma.containerFile.findFirst({ where: { id, containerId, deletedAt: null } });
+  }
+
+  /** By its id alone, also after its container expired (design: files outlive containers). */
+  async findInProject(projectId: string, id: string): Promise<ContainerFileRow | null> {
+    return this.prisma.containerFile.findFirst({
+      where: { id, projectId, deletedAt: null, container: { status: { not: 'deleted' } } },
+    });
+  }
+
+  async findCopyOf(containerId: string, fileId: string): Promise<ContainerFileRow | null> {
+    return this.prisma.containerFile.findFirst({ where: { containerId, fileId, deletedAt: null } });
+  }
+
+  async all(containerId: string): Promise<ContainerFileRow[]> {
+    return this.prisma.containerFile.findMany({
+      where: { containerId, deletedAt: null },
+      orderBy: { seq: 'asc' },
+    });
+  }
+
+  async byPaths(containerId: string, paths: readonly string[]): Promise<ContainerFileRow[]> {
+    return this.prisma.containerFile.findMany({ where: { containerId, path: { in: [...paths] } } });
+  }
+
+  async totals(containerId: string): Promise<{ bytes: bigint; count: number }> {
+    const result = await this.prisma.containerFile.aggregate({
+      where: { containerId, deletedAt: null },
+      _sum: { bytes: true },
+      _count: true,
+    });
+    return { bytes: result._sum.bytes ?? 0n, count: result._count };
+  }
+
+  async list(query: {
+    containerId: string;
+    afterSeq?: bigint | undefined;
+    limit: number;
+    order: 'asc' | 'desc';
+  }): Promise<ContainerFileRow[]> {
+    return this.prisma.containerFile.findMany({
+      where: {
+        containerId: query.containerId,
+        deletedAt: null,
+        ...(query.afterSeq === undefined
+          ? {}
+          : { seq: query.order === 'asc' ? { gt: query.afterSeq } : { lt: query.afterSeq } }),
+      },
+      orderBy: { seq: query.order },
+      take: query.limit,
+    });
+  }
+
+  async markDeleted(containerId: string, ids: readonly string[]): Promise<number> {
+    const { count } = await this.prisma.containerFile.updateMany({
+      where: { containerId, id: { in: [...ids] }, deletedAt: null },
+      data: { deletedAt: new Date() },
+    });
+    return count;
+  }
+}

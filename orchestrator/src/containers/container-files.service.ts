@@ -1,0 +1,137 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Readable } from 'node:stream';
+import { ApiError, notFound } from '../common/api-error.js';
+import { newId } from '../common/ids.js';
+import { formatBytes } from '../common/memory-size.js';
+import { type Page, type PageQuery, toPage } from '../common/pagination.js';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { FilesService } from '../files/files.service.js';
+import { SandboxError } from '../sandboxes/sandbox.driver.js';
+import { BlobsService } from '../storage/blobs.service.js';
+import {
+  ContainerFileRepository,
+  type ContainerFileRow,
+  type NewContainerFile,
+} from './container-file.repository.js';
+import type { ContainerRow } from './container.repository.js';
+import type { ContainerFileObject } from './container.schema.js';
+import { presentContainerFile } from './container.presenter.js';
+import { plainPath, prefixedPath } from './path-allocator.js';
+import { SandboxBindings } from './sandbox-bindings.js';
+
+/** Content that is in the blob store already. */
+export interface StoredContent {
+  readonly filename: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+@Injectable()
+export class ContainerFilesService {
+  constructor(
+    private readonly rows: ContainerFileRepository,
+    private readonly files: FilesService,
+    private readonly blobs: BlobsService,
+    private readonly bindings: SandboxBindings,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  /** Adds uploaded content under its own name, prefixed if the name is taken (contract §5.5). */
+  async addContent(container: ContainerRow, content: StoredContent): Promise<ContainerFileRow> {
+    return this.add(container, content);
+  }
+
+  /** Copies a Files API object in; the same one twice gives the same container file. */
+  async addFile(container: ContainerRow, fileId: string, param = 'file_id'): Promise<ContainerFileRow> {
+    const file = await this.files.get(container.projectId, fileId, param);
+    const copy = await this.rows.findCopyOf(container.id, fileId);
+    if (copy) return copy;
+    return this.add(container, {
+      filename: file.filename,
+      sha256: file.blobSha256,
+      bytes: file.bytes,
+      fileId,
+    });
+  }
+
+  async get(container: ContainerRow, id: string): Promise<ContainerFileRow> {
+    const row = await this.rows.find(container.id, id);
+    if (!row) throw notFound.containerFile(id);
+    return row;
+  }
+
+  async open(row: ContainerFileRow): Promise<Readable> {
+    return this.blobs.read(row.blobSha256);
+  }
+
+  /** Every file, for citations. */
+  async all(container: ContainerRow): Promise<ContainerFileRow[]> {
+    return this.rows.all(container.id);
+  }
+
+  async list(container: ContainerRow, query: PageQuery): Promise<Page<ContainerFileObject>> {
+    const after = query.after === undefined ? undefined : await this.rows.find(container.id, query.after);
+    if (query.after !== undefined && !after) throw notFound.cursor();
+    const rows = await this.rows.list({
+      containerId: container.id,
+      afterSeq: after?.seq,
+      limit: query.limit + 1,
+      order: query.order,
+    });
+    return toPage(rows, query.limit, presentContainerFile);
+  }
+
+  async delete(container: ContainerRow, id: string): Promise<void> {
+    const row = await this.get(container, id);
+    await this.bindings.removeFile(container.id, row.path);
+    await this.rows.markDeleted(container.id, [row.id]);
+  }
+
+  private async add(
+    container: ContainerRow,
+    content: StoredContent & { fileId?: string },
+  ): Promise<ContainerFileRow> {
+    await this.checkRoom(container, content.bytes);
+    const file = (path: string): NewContainerFile => ({
+      id: newId.containerFile(),
+      containerId: container.id,
+      projectId: container.projectId,
+      path,
+      bytes: BigInt(content.bytes),
+      blobSha256: content.sha256,
+      source: 'user',
+      fileId: content.fileId,
+    });
+    let row = await this.rows.insertAtFreePath(file(plainPath(content.filename)));
+    while (!row) row = await this.rows.insertAtFreePath(file(prefixedPath(content.filename)));
+    try {
+      await this.bindings.copyIn(row);
+    } catch (error) {
+      await this.rows.markDeleted(container.id, [row.id]);
+      if (error instanceof SandboxError && error.code === 'no_space') throw this.full(content.bytes);
+      throw error;
+    }
+    return row;
+  }
+
+  private async checkRoom(container: ContainerRow, bytes: number): Promise<void> {
+    const { bytes: used, count } = await this.rows.totals(container.id);
+    if (Number(used) + bytes > this.env.SANDBOX_DATA_BYTES) throw this.full(bytes);
+    if (count >= this.env.SANDBOX_MAX_FILES) {
+      throw new ApiError(
+        'container_disk_full',
+        `The container holds ${count} files, which is the most one may hold. Delete some first.`,
+        { param: 'file' },
+      );
+    }
+  }
+
+  private full(bytes: number): ApiError {
+    return new ApiError(
+      'container_disk_full',
+      `The file (${formatBytes(bytes)}) does not fit: /mnt/data of a container holds ${formatBytes(this.env.SANDBOX_DATA_BYTES)}. Delete files from the container, or use another one.`,
+      { param: 'file' },
+    );
+  }
+}

@@ -1,0 +1,78 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { z } from 'zod';
+import { type Caller, CurrentProject } from '../auth/caller.js';
+import { ApiError } from '../common/api-error.js';
+import type { Page } from '../common/pagination.js';
+import {
+  containerSchema,
+  type ContainerObject,
+  type CreateContainerRequest,
+  createContainerSchema,
+  deletedContainerSchema,
+  listContainersQuery,
+  MAX_IDLE_MINUTES,
+} from './container.schema.js';
+import { presentContainer } from './container.presenter.js';
+import { ContainersService } from './containers.service.js';
+
+/** Contract §1.2. */
+@ApiTags('Containers')
+@ApiBearerAuth()
+@Controller('containers')
+export class ContainersController {
+  constructor(private readonly containers: ContainersService) {}
+
+  @Post()
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Create a container' })
+  @ApiResponse({ status: 200, standardSchema: containerSchema })
+  async create(
+    @CurrentProject() caller: Caller,
+    @Body({ schema: createContainerSchema }) body: CreateContainerRequest,
+  ): Promise<ContainerObject> {
+    if (body.expires_after && body.expire_after) {
+      throw new ApiError(
+        'mutually_exclusive_parameters',
+        "Send either 'expires_after' or its alias 'expire_after', not both.",
+      );
+    }
+    const row = await this.containers.create(caller.projectId, {
+      name: body.name,
+      memoryLimit: body.memory_limit ?? '1g',
+      idleMinutes: (body.expires_after ?? body.expire_after)?.minutes ?? MAX_IDLE_MINUTES,
+      fileIds: body.file_ids ?? [],
+      fileIdsParam: 'file_ids',
+      sessionKey: body.session_key,
+      auto: false,
+    });
+    return presentContainer(row);
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'List containers' })
+  async list(
+    @CurrentProject() caller: Caller,
+    @Query({ schema: listContainersQuery }) query: z.output<typeof listContainersQuery>,
+  ): Promise<Page<ContainerObject>> {
+    return this.containers.list(caller.projectId, query);
+  }
+
+  @Get(':container_id')
+  @ApiOperation({ summary: 'Retrieve a container' })
+  @ApiResponse({ status: 200, standardSchema: containerSchema })
+  async retrieve(
+    @CurrentProject() caller: Caller,
+    @Param('container_id') id: string,
+  ): Promise<ContainerObject> {
+    return this.containers.retrieve(caller.projectId, id);
+  }
+
+  @Delete(':container_id')
+  @ApiOperation({ summary: 'Delete a container' })
+  @ApiResponse({ status: 200, standardSchema: deletedContainerSchema })
+  async delete(@CurrentProject() caller: Caller, @Param('container_id') id: string) {
+    await this.containers.delete(caller.projectId, id);
+    return { id, object: 'container.deleted' as const, deleted: true as const };
+  }
+}

@@ -1,0 +1,39 @@
+import { Module } from '@nestjs/common';
+import { FilesModule } from '../files/files.module.js';
+import { ContainersBoot } from './boot.service.js';
+import { ContainerFileLookupModule } from './container-file-lookup.js';
+import { ContainerFileRepository } from './container-file.repository.js';
+import { ContainerFilesController } from './container-files.controller.js';
+import { ContainerFilesService } from './container-files.service.js';
+import { ContainerRepository } from './container.repository.js';
+import { ContainersController } from './containers.controller.js';
+import { ContainersService } from './containers.service.js';
+import { ExecutionRepository } from './execution.repository.js';
+import { ExecutionService } from './execution.service.js';
+import { ExecutionsController } from './executions.controller.js';
+import { FileImporter } from './file-importer.js';
+import { SandboxBindings } from './sandbox-bindings.js';
+import { PoolProcessor } from './pool.processor.js';
+import { SweepProcessor } from './sweep.processor.js';
+import { SweepService } from './sweep.service.js';
+
+@Module({
+  imports: [FilesModule, ContainerFileLookupModule],
+  controllers: [ContainersController, ContainerFilesController, ExecutionsController],
+  providers: [
+    ContainerRepository,
+    ContainerFileRepository,
+    ExecutionRepository,
+    ContainersService,
+    ContainerFilesService,
+    ExecutionService,
+    SandboxBindings,
+    FileImporter,
+    SweepService,
+    SweepProcessor,
+    PoolProcessor,
+    ContainersBoot,
+  ],
+  exports: [ContainersService, ContainerFilesService, ExecutionService, SweepService],
+})
+export class ContainersModule {}

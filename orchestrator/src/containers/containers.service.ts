@@ -1,0 +1,160 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ApiError, notFound } from '../common/api-error.js';
+import { newId } from '../common/ids.js';
+import { formatBytes, memoryBytes } from '../common/memory-size.js';
+import { type Page, type PageQuery, toPage } from '../common/pagination.js';
+import { ENV } from '../config/config.module.js';
+import type { Env, MemorySize } from '../config/env.schema.js';
+import { FilesService } from '../files/files.service.js';
+import {
+  ContainerRepository,
+  type ContainerRow,
+  type InitialFile,
+  type PoolUse,
+} from './container.repository.js';
+import type { ContainerObject } from './container.schema.js';
+import { presentContainer } from './container.presenter.js';
+import { isUsable } from './container.state.js';
+import { PathAllocator } from './path-allocator.js';
+import { SandboxBindings } from './sandbox-bindings.js';
+
+export interface CreateContainer {
+  readonly name: string;
+  readonly memoryLimit: MemorySize;
+  readonly idleMinutes: number;
+  readonly fileIds: readonly string[];
+  readonly sessionKey?: string | undefined;
+  readonly auto: boolean;
+  /** JSON path of the file ids in the request, for error messages: `file_ids` or `tools[0].container.file_ids`. */
+  readonly fileIdsParam: string;
+}
+
+/** What an expired container answers to file and execution requests (contract §5.4). */
+export const expired = (status = 404, param: string | null = null): ApiError =>
+  new ApiError('container_expired', 'Container is expired.', { status, param });
+
+@Injectable()
+export class ContainersService {
+  constructor(
+    private readonly containers: ContainerRepository,
+    private readonly files: FilesService,
+    private readonly bindings: SandboxBindings,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  /**
+   * Makes a record; its sandbox comes with the first execution. With a session key, returns the
+   * project's running container of that key if there is one. Rejects with 404 for an unknown file
+   * (nothing is created) and 429 when the project's memory pool is full.
+   */
+  async create(projectId: string, request: CreateContainer): Promise<ContainerRow> {
+    const files = await this.initialFiles(projectId, request);
+    const bytes = BigInt(memoryBytes[request.memoryLimit]);
+    const id = newId.container();
+    const row = {
+      id,
+      projectId,
+      name: request.name,
+      memoryLimit: request.memoryLimit,
+      memoryBytes: bytes,
+      idleMinutes: request.idleMinutes,
+      networkPolicy: { type: 'disabled' },
+      sessionKey: request.sessionKey,
+      auto: request.auto,
+    };
+    const container = await this.containers.insertWithinPool(row, files, (use) =>
+      this.admit(use, bytes, request.memoryLimit),
+    );
+    if (container.id !== id) await this.touch(container);
+    return container;
+  }
+
+  /** The container as it is, expired ones too; refreshes the idle clock (contract §5.2). */
+  async retrieve(projectId: string, id: string): Promise<ContainerObject> {
+    const row = await this.find(projectId, id);
+    const touched = await this.containers.touch(row.id);
+    return presentContainer(touched ? { ...row, lastActiveAt: touched } : row);
+  }
+
+  /** Any container of the project that was not deleted, or 404. Does not refresh. */
+  async find(projectId: string, id: string): Promise<ContainerRow> {
+    const row = await this.containers.find(projectId, id);
+    if (!row) throw notFound.container(id);
+    return row;
+  }
+
+  /** A container that can be used now; refreshes its idle clock, else {@link expired}. */
+  async use(projectId: string, id: string): Promise<ContainerRow> {
+    const row = await this.find(projectId, id);
+    if (!isUsable(row, new Date())) throw expired();
+    await this.touch(row);
+    return row;
+  }
+
+  /** The container if it can be used now, else null; does not refresh. */
+  async findUsable(projectId: string, id: string): Promise<ContainerRow | null> {
+    const row = await this.containers.find(projectId, id);
+    return row && isUsable(row, new Date()) ? row : null;
+  }
+
+  /** Throws 429 when a container of this size would not fit in the project's pool at this moment. */
+  async checkRoom(projectId: string, size: MemorySize): Promise<void> {
+    this.admit(await this.containers.poolUse(projectId), BigInt(memoryBytes[size]), size);
+  }
+
+  async list(
+    projectId: string,
+    query: PageQuery & { name?: string | undefined },
+  ): Promise<Page<ContainerObject>> {
+    const after = query.after === undefined ? undefined : await this.containers.find(projectId, query.after);
+    if (query.after !== undefined && !after) throw notFound.cursor();
+    const rows = await this.containers.list({
+      projectId,
+      afterSeq: after?.seq,
+      limit: query.limit + 1,
+      order: query.order,
+      name: query.name,
+    });
+    const now = new Date();
+    return toPage(rows, query.limit, (row) => presentContainer(row, now));
+  }
+
+  /** Ends it at once, running code included; its files can no longer be reached. */
+  async delete(projectId: string, id: string): Promise<void> {
+    const row = await this.find(projectId, id);
+    if (!(await this.containers.markDeleted(row.id))) throw notFound.container(id);
+    await this.bindings.release(row.id, row.sandboxId);
+  }
+
+  private async touch(row: ContainerRow): Promise<void> {
+    if (!(await this.containers.touch(row.id))) throw expired();
+  }
+
+  private admit(use: PoolUse, bytes: bigint, size: MemorySize): void {
+    const quota = use.quotaBytes ?? BigInt(this.env.MEMORY_POOL_BYTES);
+    if (use.usedBytes + bytes <= quota) return;
+    throw new ApiError(
+      'memory_pool_exhausted',
+      `The memory pool of this project is full: running containers hold ${formatBytes(Number(use.usedBytes))} of ${formatBytes(Number(quota))}, and ${size} more was asked for. ` +
+        'Delete a container, wait until one expires, or choose a smaller memory_limit.',
+      { param: 'memory_limit', headers: { 'x-should-retry': 'false' } },
+    );
+  }
+
+  private async initialFiles(projectId: string, request: CreateContainer): Promise<InitialFile[]> {
+    const paths = new PathAllocator();
+    const unique = [...new Set(request.fileIds)];
+    const files: InitialFile[] = [];
+    for (const fileId of unique) {
+      const file = await this.files.get(projectId, fileId, request.fileIdsParam);
+      files.push({
+        id: newId.containerFile(),
+        path: paths.take(file.filename),
+        bytes: BigInt(file.bytes),
+        blobSha256: file.blobSha256,
+        fileId,
+      });
+    }
+    return files;
+  }
+}

@@ -1,0 +1,94 @@
+import { Injectable } from '@nestjs/common';
+import type { Execution, Prisma } from '../database/generated/client.js';
+import { PrismaService } from '../database/prisma.service.js';
+import type { ExecutionState } from './execution.state.js';
+
+export type ExecutionRow = Execution;
+
+export interface NewExecution {
+  readonly id: string;
+  readonly containerId: string;
+  readonly projectId: string;
+  readonly responseId?: string | undefined;
+  readonly code: string;
+  readonly timeoutMs: number;
+}
+
+export interface ExecutionEnd {
+  readonly status: ExecutionState;
+  readonly outputs: Prisma.InputJsonValue;
+  readonly files: Prisma.InputJsonValue;
+  readonly notices: Prisma.InputJsonValue;
+  readonly errorName: string | null;
+  readonly stateLost: boolean;
+  readonly durationMs: number | null;
+  readonly peakMemoryBytes: bigint | null;
+}
+
+@Injectable()
+export class ExecutionRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  async insert(row: NewExecution): Promise<ExecutionRow> {
+    return this.prisma.execution.create({ data: { ...row, responseId: row.responseId ?? null } });
+  }
+
+  async markRunning(id: string): Promise<void> {
+    await this.prisma.execution.updateMany({
+      where: { id, status: 'queued' },
+      data: { status: 'running', startedAt: new Date() },
+    });
+  }
+
+  /** Writes the end once; a second writer changes nothing. */
+  async finish(id: string, end: ExecutionEnd): Promise<ExecutionRow> {
+    await this.prisma.execution.updateMany({
+      where: { id, status: { in: ['queued', 'running'] } },
+      data: { ...end, endedAt: new Date() },
+    });
+    return this.prisma.execution.findUniqueOrThrow({ where: { id } });
+  }
+
+  /** Ends a row that nobody ended; does nothing otherwise. */
+  async close(id: string): Promise<void> {
+    await this.prisma.execution.updateMany({
+      where: { id, status: { in: ['queued', 'running'] } },
+      data: { status: 'interrupted', endedAt: new Date() },
+    });
+  }
+
+  async find(containerId: string, id: string): Promise<ExecutionRow | null> {
+    return this.prisma.execution.findFirst({ where: { id, containerId } });
+  }
+
+  async list(query: {
+    containerId?: string | undefined;
+    afterSeq?: bigint | undefined;
+    limit: number;
+    order: 'asc' | 'desc';
+  }): Promise<ExecutionRow[]> {
+    return this.prisma.execution.findMany({
+      where: {
+        ...(query.containerId === undefined ? {} : { containerId: query.containerId }),
+        ...(query.afterSeq === undefined
+          ? {}
+          : { seq: query.order === 'asc' ? { gt: query.afterSeq } : { lt: query.afterSeq } }),
+      },
+      orderBy: { seq: query.order },
+      take: query.limit,
+    });
+  }
+
+  async findAny(id: string): Promise<ExecutionRow | null> {
+    return this.prisma.execution.findUnique({ where: { id } });
+  }
+
+  /** At boot: whatever an earlier process left unfinished cannot finish any more. */
+  async failUnfinished(notice: { code: string; message: string }): Promise<number> {
+    const { count } = await this.prisma.execution.updateMany({
+      where: { status: { in: ['queued', 'running'] } },
+      data: { status: 'failed', endedAt: new Date(), notices: [notice] },
+    });
+    return count;
+  }
+}

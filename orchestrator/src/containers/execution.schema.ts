@@ -1,0 +1,68 @@
+/** Executions: an extension of ours beside the Containers API (docs/api). */
+import { z } from 'zod';
+import { integer, maybe } from '../common/wire-schema.js';
+
+export const runCodeSchema = z
+  .strictObject({
+    code: z.string().min(1).max(10_485_760),
+    timeout_ms: maybe(integer({ min: 100, max: 3_600_000, fromText: false })).meta({
+      description: 'Wall time in milliseconds.',
+    }),
+    stream: maybe(z.boolean()).meta({ description: 'Answer with server-sent events while the code runs.' }),
+  })
+  .meta({ id: 'RunCodeRequest' });
+
+export type RunCodeRequest = z.output<typeof runCodeSchema>;
+
+const outputSchema = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.enum(['stdout', 'stderr', 'result', 'display']), text: z.string() }),
+    z.object({ type: z.literal('error'), name: z.string(), value: z.string(), traceback: z.string() }),
+    z.object({ type: z.literal('image'), file_id: z.string(), mime_type: z.string(), bytes: z.int() }),
+    z.object({ type: z.literal('notice'), code: z.string(), message: z.string() }),
+  ])
+  .meta({ id: 'ExecutionOutput' });
+
+export const executionSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('container.execution'),
+    container_id: z.string(),
+    response_id: z.string().nullable(),
+    status: z.enum([
+      'queued',
+      'running',
+      'completed',
+      'timed_out',
+      'interrupted',
+      'out_of_memory',
+      'kernel_died',
+      'failed',
+    ]),
+    code: z.string(),
+    outputs: z.array(outputSchema),
+    error: z
+      .object({ name: z.string(), value: z.string(), traceback: z.string() })
+      .nullable()
+      .meta({ description: 'The Python exception that ended the code, if one did.' }),
+    files: z.array(
+      z.object({
+        id: z.string(),
+        path: z.string(),
+        bytes: z.int(),
+        change: z.enum(['created', 'modified', 'deleted']),
+      }),
+    ),
+    state_lost: z
+      .boolean()
+      .meta({ description: 'Variables of earlier executions are gone; files are kept.' }),
+    duration_ms: z.int().nullable(),
+    peak_memory_bytes: z.int().nullable(),
+    timeout_ms: z.int(),
+    created_at: z.int(),
+    started_at: z.int().nullable(),
+    completed_at: z.int().nullable(),
+  })
+  .meta({ id: 'Execution' });
+
+export type ExecutionObject = z.output<typeof executionSchema>;

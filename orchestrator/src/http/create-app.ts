@@ -1,0 +1,97 @@
+/** Builds the HTTP application around the composition root; used by `main` and by tests. */
+import multipart from '@fastify/multipart';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
+import { Logger } from 'nestjs-pino';
+import { ApiError } from '../common/api-error.js';
+import { ApiExceptionFilter, toApiError } from '../common/exception.filter.js';
+import { newId } from '../common/ids.js';
+import { MULTIPART_PLUGIN_OPTIONS } from '../common/multipart.js';
+import { WireValidationPipe } from '../common/validation.pipe.js';
+import type { Env } from '../config/env.schema.js';
+import { installBodyParser } from './body-parser.js';
+import { RouteTable } from './method-not-allowed.js';
+import { parseQuery } from './query-parser.js';
+
+/** Milliseconds; long runs and slow uploads are legal, so only silent keep-alive connections are cut. */
+const KEEP_ALIVE_MS = 75_000;
+const HEADERS_MS = 60_000;
+
+function addHeaders(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id);
+    void reply.header('openai-version', '2020-10-01');
+    done();
+  });
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    void reply.header('openai-processing-ms', String(Math.round(reply.elapsedTime)));
+    done();
+  });
+}
+
+/** Unknown paths and faults before a handler is found get the envelope too. */
+function addFallbacks(fastify: FastifyInstance, routes: RouteTable): void {
+  fastify.setErrorHandler((error, _request, reply) => {
+    const known = toApiError(error);
+    void reply
+      .status(known.status)
+      .headers({ ...known.headers })
+      .send(known.toEnvelope());
+  });
+  fastify.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]!;
+    const allowed = routes.allowed(path);
+    const error =
+      allowed.length > 0
+        ? new ApiError(
+            'method_not_allowed',
+            `Not allowed to ${request.method} on ${path}. Allowed: ${allowed.join(', ')}.`,
+            { headers: { allow: allowed.join(', ') } },
+          )
+        : new ApiError('not_found', `Invalid URL (${request.method} ${path})`);
+    void reply
+      .status(error.status)
+      .headers({ ...error.headers })
+      .send(error.toEnvelope());
+  });
+}
+
+export async function createApp(root: DynamicModule, env: Env): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    genReqId: () => newId.request(),
+    bodyLimit: env.MAX_BODY_BYTES,
+    requestTimeout: 0,
+    connectionTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    routerOptions: { querystringParser: parseQuery, maxParamLength: 512, ignoreTrailingSlash: true },
+  });
+  const fastify = adapter.getInstance() as unknown as FastifyInstance;
+  fastify.server.headersTimeout = HEADERS_MS;
+  const routes = new RouteTable();
+  routes.watch(fastify);
+  addHeaders(fastify);
+  installBodyParser(fastify, env.MAX_BODY_BYTES);
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
+    bodyParser: false,
+    bufferLogs: true,
+  });
+  app.useLogger(app.get(Logger));
+  app.useGlobalFilters(new ApiExceptionFilter());
+  app.useGlobalPipes(new WireValidationPipe());
+  app.setGlobalPrefix(env.API_PREFIX, {
+    exclude: ['health/live', 'health/ready', 'metrics', 'admin/v1/{*path}'],
+  });
+  app.enableCors({
+    origin: '*',
+    methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
+    exposedHeaders: ['x-request-id', 'openai-processing-ms', 'retry-after', 'x-should-retry'],
+  });
+  await app.register(multipart as never, MULTIPART_PLUGIN_OPTIONS as never);
+  await app.init();
+  addFallbacks(fastify, routes);
+  await fastify.ready();
+  return app;
+}

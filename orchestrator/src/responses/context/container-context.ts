@@ -1,0 +1,142 @@
+/**
+ * The container of one response: which one it is, when it comes into being, and which files of it
+ * this response touched. Made by the service before the run, used by the run.
+ */
+import { ApiError } from '../../common/api-error.js';
+import type { ImportedFile } from '../../containers/file-importer.js';
+import type { ContainerFileRow } from '../../containers/container-file.repository.js';
+import type { ContainerFilesService } from '../../containers/container-files.service.js';
+import type { ContainerRow } from '../../containers/container.repository.js';
+import { type ContainersService, expired } from '../../containers/containers.service.js';
+import type { CitableFile } from '../run/citations.js';
+import type { AutoContainer, CodeInterpreterTool } from '../tool.schema.js';
+
+const AUTO_NAME = 'auto';
+
+export interface ContainerContextOptions {
+  readonly projectId: string;
+  readonly tool: CodeInterpreterTool;
+  /** JSON path of the tool in the request. */
+  readonly param: string;
+  /** Container ids of earlier calls in the conversation, newest first. */
+  readonly earlier: readonly string[];
+  readonly idleMinutes: number;
+}
+
+export class ContainerContext {
+  private container: Promise<ContainerRow> | null = null;
+  /** Files this response made or changed, and figures it showed, by id. */
+  private readonly touched = new Map<string, ContainerFileRow>();
+
+  constructor(
+    private readonly containers: ContainersService,
+    private readonly files: ContainerFilesService,
+    private readonly options: ContainerContextOptions,
+  ) {}
+
+  /**
+   * Called before anything is answered: an explicit container must be usable, files must exist, and
+   * an automatic one must fit in the pool. Only then may the reply begin.
+   */
+  async prepare(): Promise<void> {
+    const { tool } = this.options;
+    if (typeof tool.container === 'string') await this.row();
+    else if ((tool.container.file_ids ?? []).length > 0 || tool.container.session_key !== undefined)
+      await this.row();
+    else if (!(await this.reusable(tool.container)))
+      await this.containers.checkRoom(this.options.projectId, tool.container.memory_limit ?? '1g');
+  }
+
+  /** The container; an automatic one is chosen or made on the first call. */
+  row(): Promise<ContainerRow> {
+    this.container ??= this.resolve();
+    return this.container;
+  }
+
+  /** Whether there is one already. */
+  get exists(): boolean {
+    return this.container !== null;
+  }
+
+  /** Remembers what an execution left behind. */
+  note(files: readonly ImportedFile[], images: readonly ContainerFileRow[]): void {
+    for (const image of images) this.touched.set(image.id, image);
+    for (const { row, change } of files) {
+      if (change === 'deleted') this.touched.delete(row.id);
+      else this.touched.set(row.id, row);
+    }
+  }
+
+  /** Made or changed by this response, figures included, in order of appearance. */
+  touchedFiles(): CitableFile[] {
+    return [...this.touched.values()].map(toCitable);
+  }
+
+  /** Everything in the container that a text may link. */
+  async linkableFiles(): Promise<CitableFile[]> {
+    if (!this.container) return [];
+    return (await this.files.all(await this.container)).map(toCitable);
+  }
+
+  /** Puts content of the request's input into the container; returns its path there. */
+  async addFile(fileId: string, param: string): Promise<string> {
+    return (await this.files.addFile(await this.row(), fileId, param)).path;
+  }
+
+  async addContent(content: { filename: string; sha256: string; bytes: number }): Promise<string> {
+    return (await this.files.addContent(await this.row(), content)).path;
+  }
+
+  private async resolve(): Promise<ContainerRow> {
+    const { tool, projectId, param } = this.options;
+    if (typeof tool.container === 'string') return this.explicit(tool.container);
+    const known = await this.reusable(tool.container);
+    const row = known ?? (await this.create(tool.container));
+    if (known) {
+      for (const fileId of tool.container.file_ids ?? [])
+        await this.files.addFile(known, fileId, `${param}.container.file_ids`);
+    }
+    return known ? this.containers.use(projectId, row.id) : row;
+  }
+
+  private async explicit(id: string): Promise<ContainerRow> {
+    try {
+      return await this.containers.use(this.options.projectId, id);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'container_expired')
+        throw expired(400, `${this.options.param}.container`);
+      throw error;
+    }
+  }
+
+  private async create(auto: AutoContainer): Promise<ContainerRow> {
+    const row = await this.containers.create(this.options.projectId, {
+      name: AUTO_NAME,
+      memoryLimit: auto.memory_limit ?? '1g',
+      idleMinutes: this.options.idleMinutes,
+      fileIds: auto.file_ids ?? [],
+      fileIdsParam: `${this.options.param}.container.file_ids`,
+      sessionKey: auto.session_key,
+      auto: true,
+    });
+    for (const fileId of auto.session_key === undefined ? [] : (auto.file_ids ?? []))
+      await this.files.addFile(row, fileId);
+    return row;
+  }
+
+  /** A container of the conversation that still runs and fits (contract §5.1). */
+  private async reusable(auto: AutoContainer): Promise<ContainerRow | null> {
+    if (auto.session_key !== undefined) return null;
+    for (const id of this.options.earlier) {
+      const row = await this.containers.findUsable(this.options.projectId, id);
+      if (row && (auto.memory_limit === undefined || auto.memory_limit === row.memoryLimit)) return row;
+    }
+    return null;
+  }
+}
+
+const toCitable = (row: ContainerFileRow): CitableFile => ({
+  id: row.id,
+  containerId: row.containerId,
+  path: row.path,
+});

@@ -1,0 +1,111 @@
+/** What came before a request: stored items of earlier responses, references resolved, input normalised. */
+import { Injectable } from '@nestjs/common';
+import { ApiError, notFound } from '../../common/api-error.js';
+import { newId } from '../../common/ids.js';
+import type { InputItem } from '../input.schema.js';
+import { ResponseRepository, type ResponseItemRow } from '../response.repository.js';
+import { unansweredCall } from './messages.js';
+
+export type StoredItem = InputItem & { id: string };
+
+const ID_OF: Record<InputItem['type'], () => string> = {
+  message: newId.message,
+  function_call: newId.functionCall,
+  function_call_output: newId.functionCall,
+  reasoning: newId.reasoning,
+  code_interpreter_call: newId.codeInterpreterCall,
+  item_reference: newId.message,
+  compaction: newId.message,
+};
+
+/** As it is stored and listed: with an id, a status, and string content as one `input_text` part. */
+export function normalise(item: InputItem): StoredItem {
+  const id = item.id ?? ID_OF[item.type]();
+  if (item.type !== 'message') return { ...item, id } as StoredItem;
+  const kind = item.role === 'assistant' ? 'output_text' : 'input_text';
+  const content =
+    typeof item.content === 'string' ? [{ type: kind, text: item.content } as const] : item.content;
+  return { ...item, id, status: item.status ?? 'completed', content: content as never } as StoredItem;
+}
+
+@Injectable()
+export class ContextService {
+  constructor(private readonly responses: ResponseRepository) {}
+
+  /** Items of the response and all before it, oldest first. Throws 400 for an unknown id (contract §1.1). */
+  async before(projectId: string, previousId: string): Promise<InputItem[]> {
+    const chain = await this.responses.chain(projectId, previousId);
+    const first = chain[0];
+    if (!first || !first.stored) {
+      throw new ApiError(
+        'previous_response_not_found',
+        `Previous response with id '${previousId}' not found.`,
+        { param: 'previous_response_id' },
+      );
+    }
+    const byResponse = Map.groupBy(
+      await this.responses.itemsOf(chain.map((row) => row.id)),
+      (item) => item.responseId,
+    );
+    return chain.reverse().flatMap((row) => (byResponse.get(row.id) ?? []).map(toItem));
+  }
+
+  /** The request's own input, ready to be stored. */
+  async input(projectId: string, input: string | readonly InputItem[] | undefined): Promise<StoredItem[]> {
+    const items: readonly InputItem[] =
+      typeof input === 'string'
+        ? [{ type: 'message', role: 'user', content: input } as InputItem]
+        : (input ?? []);
+    const resolved = await Promise.all(
+      items.map((item) => (item.type === 'item_reference' ? this.resolve(projectId, item.id) : item)),
+    );
+    return resolved.map(normalise);
+  }
+
+  /** Throws 400 when a function call of the conversation has no answer (contract §1.1). */
+  checkAnswered(items: readonly InputItem[]): void {
+    const open = unansweredCall(items);
+    if (open !== null)
+      throw new ApiError('invalid_request', `No tool output found for function call ${open}.`, {
+        param: 'input',
+      });
+  }
+
+  /** Container ids of earlier code interpreter calls, newest first. */
+  containersOf(items: readonly InputItem[]): string[] {
+    const ids = items.flatMap((item) =>
+      item.type === 'code_interpreter_call' && item.container_id ? [item.container_id] : [],
+    );
+    return [...new Set(ids.reverse())];
+  }
+
+  private async resolve(projectId: string, id: string): Promise<InputItem> {
+    const row = await this.responses.findItem(projectId, id);
+    if (!row) {
+      throw new ApiError(
+        'not_found',
+        `Item with id '${id}' not found. Items are not kept when 'store' is false.`,
+        { param: 'input' },
+      );
+    }
+    return toItem(row);
+  }
+
+  /** Input items of a response and of those before it, newest first. */
+  async listed(projectId: string, responseId: string): Promise<StoredItem[]> {
+    const chain = await this.responses.chain(projectId, responseId);
+    if (chain.length === 0) throw notFound.response(responseId);
+    const byResponse = Map.groupBy(
+      await this.responses.itemsOf(chain.map((row) => row.id)),
+      (item) => item.responseId,
+    );
+    const own = (byResponse.get(responseId) ?? []).filter((item) => item.kind === 'input');
+    const inherited = chain
+      .slice(1)
+      .reverse()
+      .flatMap((row) => byResponse.get(row.id) ?? []);
+    return [...inherited, ...own].map((row) => row.item as unknown as StoredItem);
+  }
+}
+
+const toItem = (row: ResponseItemRow): InputItem => row.item as unknown as InputItem;

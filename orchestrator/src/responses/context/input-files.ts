@@ -1,0 +1,124 @@
+/** `input_file` and `input_image` parts: their content is put into the container and named to the model. */
+import { Injectable } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { ApiError } from '../../common/api-error.js';
+import { FilesService } from '../../files/files.service.js';
+import { BlobsService } from '../../storage/blobs.service.js';
+import type { InputItem } from '../input.schema.js';
+import type { ContainerContext } from './container-context.js';
+import type { PartNotes } from './messages.js';
+
+type MessagePart = Exclude<Extract<InputItem, { type: 'message' }>['content'], string>[number];
+type FilePart = Extract<MessagePart, { type: 'input_file' | 'input_image' }>;
+
+const DATA_URL = /^data:([^;,]*)(?:;[^,]*?)?;base64,(.*)$/s;
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  'image/png': 'png',
+  'image/jpeg': 'jpg',
+  'image/gif': 'gif',
+  'image/webp': 'webp',
+};
+
+function decode(text: string, param: string): { mime: string; data: Buffer } {
+  const match = DATA_URL.exec(text);
+  const base64 = (match ? match[2]! : text).replace(/\s/g, '');
+  if (!BASE64.test(base64)) {
+    throw new ApiError('invalid_value', `Invalid '${param}': expected a data URL with base64, or base64.`, {
+      param,
+    });
+  }
+  return { mime: match?.[1] ?? '', data: Buffer.from(base64, 'base64') };
+}
+
+@Injectable()
+export class InputFiles {
+  constructor(
+    private readonly files: FilesService,
+    private readonly blobs: BlobsService,
+  ) {}
+
+  /** Places every file of these items; returns how they are told to the model. */
+  async place(
+    projectId: string,
+    items: readonly InputItem[],
+    container: ContainerContext | null,
+    vision: boolean,
+  ): Promise<PartNotes> {
+    const paths = new Map<FilePart, string>();
+    const images = new Map<FilePart, string>();
+    for (const [index, item] of items.entries()) {
+      if (item.type !== 'message' || typeof item.content === 'string') continue;
+      for (const [position, part] of item.content.entries()) {
+        if (part.type !== 'input_file' && part.type !== 'input_image') continue;
+        const param = `input[${index}].content[${position}]`;
+        const path = container ? await this.intoContainer(part, param, container) : null;
+        if (!container) await this.check(projectId, part, param);
+        if (path) paths.set(part, path);
+        if (part.type === 'input_image' && vision)
+          images.set(part, await this.imageUrl(projectId, part, param));
+      }
+    }
+    return { pathOf: (part) => paths.get(part) ?? null, imageOf: (part) => images.get(part) ?? null };
+  }
+
+  private async intoContainer(part: FilePart, param: string, container: ContainerContext): Promise<string> {
+    if (part.file_id) return container.addFile(part.file_id, `${param}.file_id`);
+    const { name, data } = this.inline(part, param);
+    const blob = await this.blobs.write(Readable.from([data]));
+    return container.addContent({ filename: name, ...blob });
+  }
+
+  private async check(projectId: string, part: FilePart, param: string): Promise<void> {
+    if (part.file_id) await this.files.get(projectId, part.file_id, `${param}.file_id`);
+    else this.inline(part, param);
+  }
+
+  private inline(part: FilePart, param: string): { name: string; data: Buffer } {
+    if (part.type === 'input_file') {
+      if (part.file_data)
+        return { name: part.filename ?? 'file', data: decode(part.file_data, `${param}.file_data`).data };
+      if (part.file_url) {
+        throw new ApiError(
+          'unsupported_parameter',
+          "This server does not fetch URLs. Upload the file through /v1/files and send its 'file_id', or send 'file_data'.",
+          { param: `${param}.file_url` },
+        );
+      }
+      throw new ApiError(
+        'missing_required_parameter',
+        `Missing required parameter: '${param}.file_id' (or file_data).`,
+        { param },
+      );
+    }
+    if (!part.image_url)
+      throw new ApiError(
+        'missing_required_parameter',
+        `Missing required parameter: '${param}.image_url' (or file_id).`,
+        { param },
+      );
+    if (!part.image_url.startsWith('data:')) {
+      throw new ApiError(
+        'unsupported_parameter',
+        "This server does not fetch URLs. Send the image as a data URL, or upload it and send its 'file_id'.",
+        { param: `${param}.image_url` },
+      );
+    }
+    const { mime, data } = decode(part.image_url, `${param}.image_url`);
+    return { name: `image.${EXTENSIONS[mime] ?? 'png'}`, data };
+  }
+
+  private async imageUrl(
+    projectId: string,
+    part: Extract<FilePart, { type: 'input_image' }>,
+    param: string,
+  ): Promise<string> {
+    if (part.image_url) return part.image_url;
+    const file = await this.files.get(projectId, part.file_id ?? '', `${param}.file_id`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of (await this.files.read(file)) as AsyncIterable<Buffer>) chunks.push(chunk);
+    const extension = file.filename.slice(file.filename.lastIndexOf('.') + 1).toLowerCase();
+    const mime = Object.entries(EXTENSIONS).find(([, each]) => each === extension)?.[0] ?? 'image/png';
+    return `data:${mime};base64,${Buffer.concat(chunks).toString('base64')}`;
+  }
+}

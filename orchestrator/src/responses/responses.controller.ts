@@ -1,0 +1,81 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { type Caller, CurrentProject } from '../auth/caller.js';
+import { ApiError } from '../common/api-error.js';
+import { abortOnClose } from '../common/client-gone.js';
+import { type Page, pageQuery } from '../common/pagination.js';
+import { sendSse } from '../common/sse.js';
+import { maybe, queryBoolean } from '../common/wire-schema.js';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { createResponseSchema, includeSchema, parseCreateResponse } from './response.schema.js';
+import type { ResponseObject } from './response.types.js';
+import { ResponsesService } from './responses.service.js';
+
+/** `include=a` and `include[]=a&include[]=b` are one thing (contract §7.3). */
+const includeQuery = z.preprocess((value) => (typeof value === 'string' ? [value] : value), maybe(includeSchema));
+const retrieveQuery = z.object({ include: includeQuery, stream: maybe(queryBoolean()), starting_after: z.coerce.number().int().optional() });
+const itemsQuery = pageQuery().extend({ include: includeQuery });
+
+/** Contract §1.1. */
+@ApiTags('Responses')
+@ApiBearerAuth()
+@Controller('responses')
+export class ResponsesController {
+  constructor(
+    private readonly responses: ResponsesService,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  /** One route for JSON and for the stream: the request decides (contract §3). */
+  @Post()
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Create a response' })
+  @ApiBody({ standardSchema: createResponseSchema } as never)
+  async create(
+    @CurrentProject() caller: Caller,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ResponseObject | undefined> {
+    const parsed = parseCreateResponse(body);
+    const signal = abortOnClose(request, reply);
+    if (!parsed.stream) return this.responses.createAndWait(caller.projectId, parsed, signal);
+    const events = await this.responses.create(caller.projectId, parsed, signal);
+    await sendSse(reply, events, { keepAliveMs: this.env.SSE_KEEPALIVE_MS });
+    return undefined;
+  }
+
+  @Get(':response_id')
+  @ApiOperation({ summary: 'Retrieve a response' })
+  async retrieve(
+    @CurrentProject() caller: Caller,
+    @Param('response_id') id: string,
+    @Query({ schema: retrieveQuery }) query: z.output<typeof retrieveQuery>,
+  ): Promise<ResponseObject> {
+    const response = await this.responses.retrieve(caller.projectId, id, query.include ?? []);
+    if (query.stream) {
+      throw new ApiError('invalid_request', 'This response cannot be streamed because it was not created with background=true.', { param: 'stream' });
+    }
+    return response;
+  }
+
+  @Delete(':response_id')
+  @ApiOperation({ summary: 'Delete a response' })
+  async delete(@CurrentProject() caller: Caller, @Param('response_id') id: string) {
+    await this.responses.delete(caller.projectId, id);
+    return { id, object: 'response' as const, deleted: true as const };
+  }
+
+  @Get(':response_id/input_items')
+  @ApiOperation({ summary: 'List the input items of a response' })
+  async inputItems(
+    @CurrentProject() caller: Caller,
+    @Param('response_id') id: string,
+    @Query({ schema: itemsQuery }) query: z.output<typeof itemsQuery>,
+  ): Promise<Page<unknown>> {
+    return this.responses.inputItems(caller.projectId, id, { ...query, include: query.include ?? [] });
+  }
+}

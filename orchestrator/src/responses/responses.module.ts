@@ -1,0 +1,19 @@
+import { Module } from '@nestjs/common';
+import { ContainersModule } from '../containers/containers.module.js';
+import { FilesModule } from '../files/files.module.js';
+import { LlmModule } from '../llm/llm.module.js';
+import { ContextService } from './context/context.service.js';
+import { InputFiles } from './context/input-files.js';
+import { ResponsePresenter } from './response.presenter.js';
+import { ResponseRepository } from './response.repository.js';
+import { ResponseStore } from './response-store.js';
+import { ResponsesController } from './responses.controller.js';
+import { ResponsesService } from './responses.service.js';
+import { RunFactory } from './run-factory.js';
+
+@Module({
+  imports: [ContainersModule, FilesModule, LlmModule],
+  controllers: [ResponsesController],
+  providers: [ResponsesService, ResponseRepository, ResponseStore, ResponsePresenter, ContextService, InputFiles, RunFactory],
+})
+export class ResponsesModule {}

@@ -1,0 +1,146 @@
+/** Everything between an accepted request and a run that may begin: model, tools, container, context. */
+import { Inject, Injectable } from '@nestjs/common';
+import { ApiError } from '../common/api-error.js';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { ContainerFilesService } from '../containers/container-files.service.js';
+import { ContainersService } from '../containers/containers.service.js';
+import { ExecutionService } from '../containers/execution.service.js';
+import type { LlmMessage, LlmTool } from '../llm/llm.js';
+import { type Model, ModelRegistry } from '../llm/model.registry.js';
+import { ContainerContext } from './context/container-context.js';
+import { ContextService, type StoredItem } from './context/context.service.js';
+import { InputFiles } from './context/input-files.js';
+import { toMessages } from './context/messages.js';
+import { instructionsMessage, pythonTool } from './context/python-prompt.js';
+import type { InputItem } from './input.schema.js';
+import { ResponsePresenter } from './response.presenter.js';
+import type { CreateResponseRequest } from './response.schema.js';
+import { ResponseRun } from './run/response-run.js';
+import { isAllowed } from './run/tool-choice.js';
+import type { CodeInterpreterTool, Tool } from './tool.schema.js';
+
+export interface PreparedRun {
+  readonly input: readonly StoredItem[];
+  readonly start: (responseId: string, signal: AbortSignal) => ResponseRun;
+}
+
+@Injectable()
+export class RunFactory {
+  constructor(
+    private readonly models: ModelRegistry,
+    private readonly context: ContextService,
+    private readonly inputFiles: InputFiles,
+    private readonly containers: ContainersService,
+    private readonly containerFiles: ContainerFilesService,
+    private readonly executions: ExecutionService,
+    private readonly presenter: ResponsePresenter,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  /** Rejects with what the request got wrong; nothing has been answered yet. */
+  async prepare(projectId: string, request: CreateResponseRequest): Promise<PreparedRun> {
+    const model = await this.models.find(request.model);
+    if (!model) throw new ApiError('model_not_found', `The requested model '${request.model}' does not exist.`, { param: 'model' });
+    const tools = request.tools ?? [];
+    this.checkTools(tools, request.tool_choice, model);
+    const earlier = request.previous_response_id === undefined ? [] : await this.context.before(projectId, request.previous_response_id);
+    const input = await this.context.input(projectId, request.input);
+    const items: InputItem[] = [...earlier, ...input];
+    this.context.checkAnswered(items);
+    const container = this.container(projectId, tools, items);
+    await container?.prepare();
+    const notes = await this.inputFiles.place(projectId, items, container, model.vision);
+    const messages = await this.messages(request, items, notes, container);
+    return { input, start: (responseId, signal) => this.run({ responseId, signal, model, request, messages, tools, container }) };
+  }
+
+  private checkTools(tools: readonly Tool[], choice: unknown, model: Model): void {
+    const interpreters = tools.flatMap((tool, index) => (tool.type === 'code_interpreter' ? [index] : []));
+    if (interpreters.length > 1) {
+      throw new ApiError('invalid_value', "Only one 'code_interpreter' tool is allowed in a request.", { param: `tools[${interpreters[1]}]` });
+    }
+    if (tools.length > 0 && !model.tools) {
+      throw new ApiError('unsupported_value', `The model '${model.id}' cannot call tools. Choose another model or send no tools.`, { param: 'tools' });
+    }
+    const wanted = namedTools(choice);
+    const missing = wanted.find((each) => !tools.some((tool) => tool.type === each.type && (each.name === undefined || (tool.type === 'function' && tool.name === each.name))));
+    if (missing) {
+      throw new ApiError('invalid_value', `Tool choice '${missing.name ?? missing.type}' not found in 'tools' parameter.`, { param: 'tool_choice' });
+    }
+  }
+
+  private container(projectId: string, tools: readonly Tool[], items: readonly InputItem[]): ContainerContext | null {
+    const index = tools.findIndex((tool) => tool.type === 'code_interpreter');
+    if (index < 0) return null;
+    return new ContainerContext(this.containers, this.containerFiles, {
+      projectId,
+      tool: tools[index] as CodeInterpreterTool,
+      param: `tools[${index}]`,
+      earlier: this.context.containersOf(items),
+      idleMinutes: this.env.CONTAINER_IDLE_MINUTES,
+    });
+  }
+
+  private async messages(
+    request: CreateResponseRequest,
+    items: readonly InputItem[],
+    notes: Parameters<typeof toMessages>[1],
+    container: ContainerContext | null,
+  ): Promise<LlmMessage[]> {
+    const files = container?.exists ? (await container.linkableFiles()).map((file) => file.path) : [];
+    return [...instructionsMessage(request.instructions, container !== null, files), ...toMessages(items, notes)];
+  }
+
+  private run(parts: {
+    responseId: string;
+    signal: AbortSignal;
+    model: Model;
+    request: CreateResponseRequest;
+    messages: readonly LlmMessage[];
+    tools: readonly Tool[];
+    container: ContainerContext | null;
+  }): ResponseRun {
+    const { request, model } = parts;
+    return new ResponseRun({
+      responseId: parts.responseId,
+      signal: parts.signal,
+      model,
+      background: request.background ?? false,
+      base: {
+        model: model.id,
+        parallelToolCalls: request.parallel_tool_calls ?? true,
+        temperature: request.temperature,
+        topP: request.top_p,
+        maxOutputTokens: request.max_output_tokens,
+        topLogprobs: request.top_logprobs,
+        reasoningEffort: request.reasoning?.effort,
+        verbosity: request.text?.verbosity,
+        format: request.text?.format?.type === 'text' ? undefined : request.text?.format,
+        user: request.safety_identifier ?? request.user,
+      },
+      messages: parts.messages,
+      tools: parts.tools.filter((tool) => isAllowed(request.tool_choice, tool)).map(toLlmTool),
+      toolChoice: request.tool_choice,
+      maxToolCalls: request.max_tool_calls ?? null,
+      reasoningAsSummary: (request.reasoning?.summary ?? request.reasoning?.generate_summary) !== undefined,
+      container: parts.container,
+      executions: this.executions,
+      imageUrl: model.vision ? (file) => this.presenter.dataUrl(file) : null,
+    });
+  }
+}
+
+const toLlmTool = (tool: Tool): LlmTool =>
+  tool.type === 'code_interpreter'
+    ? pythonTool
+    : { name: tool.name, description: tool.description ?? '', parameters: tool.parameters ?? { type: 'object', properties: {} }, strict: tool.strict ?? true };
+
+/** The tools that `tool_choice` names and that must therefore be in `tools`. */
+function namedTools(choice: unknown): { type: string; name?: string | undefined }[] {
+  if (typeof choice !== 'object' || choice === null) return [];
+  const asked = choice as { type: string; name?: string; tools?: { type: string; name?: string }[] };
+  if (asked.type === 'allowed_tools') return asked.tools ?? [];
+  return [asked.type === 'function' ? { type: 'function', name: asked.name } : { type: asked.type }];
+}
+

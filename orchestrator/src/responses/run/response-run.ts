@@ -1,0 +1,208 @@
+/**
+ * The loop of one response: model → python → model → … until it answers, calls a client's function,
+ * or a limit ends it. Produces drafts; numbering, storing and showing are other people's work.
+ */
+import { Logger } from '@nestjs/common';
+import { ApiError } from '../../common/api-error.js';
+import type { ExecutionService } from '../../containers/execution.service.js';
+import type { ContainerFileRow } from '../../containers/container-file.repository.js';
+import { LlmError, type LlmMessage, type LlmRequest, type LlmTool } from '../../llm/llm.js';
+import type { Model } from '../../llm/model.registry.js';
+import type { ContainerContext } from '../context/container-context.js';
+import type { DraftEvent } from '../response.types.js';
+import { cite } from './citations.js';
+import { runPythonCall } from './python-tool.js';
+import { firstChoice, laterChoice } from './tool-choice.js';
+import { PYTHON_TOOL, Turn, type TurnResult } from './turn.js';
+import { UsageMeter } from './usage.js';
+
+/** Turns of one response; a model that never comes to an end is stopped here. */
+const MAX_TURNS = 64;
+
+export interface RunInput {
+  readonly responseId: string;
+  readonly model: Model;
+  readonly background: boolean;
+  /** Everything but messages, tools and tool choice, which change from turn to turn. */
+  readonly base: Omit<LlmRequest, 'messages' | 'tools' | 'toolChoice'>;
+  readonly messages: readonly LlmMessage[];
+  readonly tools: readonly LlmTool[];
+  readonly toolChoice: unknown;
+  readonly maxToolCalls: number | null;
+  readonly reasoningAsSummary: boolean;
+  /** Null when the request has no code_interpreter tool. */
+  readonly container: ContainerContext | null;
+  readonly executions: ExecutionService;
+  readonly imageUrl: ((file: ContainerFileRow) => Promise<string>) | null;
+  readonly signal: AbortSignal;
+}
+
+const logger = new Logger('ResponseRun');
+
+const SERVER_ERROR = {
+  code: 'server_error',
+  message: 'The server had an error while running this response. Please retry.',
+};
+
+/** A sentence for the caller; what is not meant for him is logged and stays here. */
+function describe(error: unknown, responseId: string): { code: string; message: string } {
+  if (error instanceof LlmError) {
+    return {
+      code: error.code === 'rate_limited' ? 'rate_limit_exceeded' : 'server_error',
+      message: error.message,
+    };
+  }
+  if (error instanceof ApiError && error.family !== 'bug') {
+    return { code: error.status === 429 ? 'rate_limit_exceeded' : 'server_error', message: error.message };
+  }
+  logger.error({ err: error, responseId }, 'a response failed');
+  return SERVER_ERROR;
+}
+
+export class ResponseRun {
+  private readonly usage = new UsageMeter();
+  private readonly messages: LlmMessage[];
+  private calls = 0;
+  private turn: Turn | null = null;
+
+  constructor(private readonly input: RunInput) {
+    this.messages = [...input.messages];
+  }
+
+  /** From `response.created` to the terminal event; never throws. */
+  async *events(): AsyncGenerator<DraftEvent> {
+    yield { type: 'response.created' };
+    if (this.input.background) yield { type: 'response.queued' };
+    yield { type: 'response.in_progress' };
+    try {
+      yield* this.loop();
+    } catch (error) {
+      if (this.turn) yield* this.turn.abandon();
+      const cancelled = this.input.signal.aborted;
+      yield {
+        type: 'response.failed',
+        status: cancelled ? 'cancelled' : 'failed',
+        error: cancelled ? null : describe(error, this.input.responseId),
+        usage: this.usage.total(),
+      };
+    }
+  }
+
+  private async *loop(): AsyncGenerator<DraftEvent> {
+    for (let number = 0; number < MAX_TURNS; number += 1) {
+      this.input.signal.throwIfAborted();
+      this.turn = this.newTurn();
+      const result = yield* this.turn.run(
+        this.input.model.llm.stream(this.request(number), this.input.signal),
+      );
+      this.turn = null;
+      this.usage.add(result.usage);
+      this.remember(result);
+      if (result.finish === 'length' || result.finish === 'content_filter') {
+        yield* this.endItems(result);
+        const reason = result.finish === 'length' ? 'max_output_tokens' : 'content_filter';
+        yield { type: 'response.incomplete', reason, usage: this.usage.total() };
+        return;
+      }
+      yield* this.runPython(result);
+      const goesOn = result.functions.length === 0 && result.python.length + result.dropped.length > 0;
+      if (!goesOn) {
+        yield { type: 'response.completed', usage: this.usage.total() };
+        return;
+      }
+    }
+    throw new LlmError('protocol', `The model did not come to an end within ${MAX_TURNS} turns.`);
+  }
+
+  private newTurn(): Turn {
+    return new Turn({
+      reasoningAsSummary: this.input.reasoningAsSummary,
+      openContainer: () => this.openContainer(),
+      citations: (text, final) => this.citations(text, final),
+    });
+  }
+
+  private get mayCallPython(): boolean {
+    return (
+      this.input.container !== null && this.calls < (this.input.maxToolCalls ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  private async openContainer(): Promise<string | null> {
+    if (!this.mayCallPython || !this.input.container) return null;
+    this.calls += 1;
+    return (await this.input.container.row()).id;
+  }
+
+  private async citations(text: string, final: boolean) {
+    const { container } = this.input;
+    if (!container?.exists) return [];
+    return cite(text, await container.linkableFiles(), final ? container.touchedFiles() : []);
+  }
+
+  private request(turn: number): LlmRequest {
+    const tools = this.mayCallPython
+      ? this.input.tools
+      : this.input.tools.filter((tool) => tool.name !== PYTHON_TOOL);
+    const choice = turn === 0 ? firstChoice(this.input.toolChoice) : laterChoice(this.input.toolChoice);
+    const { maxOutputTokens } = this.input.base;
+    return {
+      ...this.input.base,
+      maxOutputTokens:
+        maxOutputTokens === undefined ? undefined : Math.max(1, maxOutputTokens - this.usage.outputTokens),
+      messages: this.messages,
+      tools,
+      toolChoice: tools.length === 0 ? { type: 'none' } : choice,
+    };
+  }
+
+  private remember(result: TurnResult): void {
+    if (result.text === '' && result.toolCalls.length === 0) return;
+    this.messages.push({
+      role: 'assistant',
+      text: result.text,
+      reasoning: result.reasoning || undefined,
+      toolCalls: result.toolCalls,
+    });
+  }
+
+  private async *runPython(result: TurnResult): AsyncGenerator<DraftEvent> {
+    const { container, executions, responseId, signal, imageUrl } = this.input;
+    for (const call of result.python) {
+      if (!container) throw new Error('a python call without a container');
+      this.messages.push(
+        yield* runPythonCall(call, { executions, context: container, responseId, signal, imageUrl }),
+      );
+      signal.throwIfAborted();
+    }
+    for (const call of result.dropped) {
+      this.messages.push({
+        role: 'tool',
+        callId: call.callId,
+        parts: [
+          {
+            type: 'text',
+            text: 'The limit of tool calls for this response is reached. Answer with what you have.',
+          },
+        ],
+      });
+    }
+  }
+
+  /** Calls that a limit cut off are not run. */
+  private async *endItems(result: TurnResult): AsyncGenerator<DraftEvent> {
+    for (const call of result.python) {
+      yield {
+        type: 'response.output_item.done',
+        item: {
+          id: call.itemId,
+          type: 'code_interpreter_call',
+          status: 'incomplete',
+          code: call.code,
+          container_id: call.containerId,
+          outputs: [],
+        },
+      };
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/** The `tools` and `tool_choice` parameters (contract §4). */
+import { z } from 'zod';
+import { maybe } from '../common/wire-schema.js';
+import { MAX_FILE_IDS, memoryLimitSchema, networkPolicySchema, sessionKeySchema } from '../containers/container.schema.js';
+
+const FUNCTION_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const SUPPORTED = ['code_interpreter', 'function'] as const;
+
+const autoContainerSchema = z.strictObject({
+  type: z.enum(['auto']),
+  file_ids: maybe(z.array(z.string().max(64)).max(MAX_FILE_IDS)),
+  memory_limit: maybe(memoryLimitSchema),
+  network_policy: maybe(networkPolicySchema),
+  session_key: maybe(sessionKeySchema).meta({ description: 'Extension: the project’s running container of this key, made if there is none.' }),
+});
+
+export type AutoContainer = z.output<typeof autoContainerSchema>;
+
+const codeInterpreterSchema = z.strictObject({
+  type: z.literal('code_interpreter'),
+  container: z.union([z.string().max(64), autoContainerSchema]),
+  allowed_callers: maybe(z.array(z.enum(['direct', 'programmatic']))),
+});
+
+const functionSchema = z.strictObject({
+  type: z.literal('function'),
+  name: z
+    .string()
+    .regex(FUNCTION_NAME, 'expected 1 to 64 letters, digits, underscores or dashes')
+    .refine((name) => name !== 'python', "'python' is the name of the code interpreter; choose another one"),
+  description: maybe(z.string()),
+  parameters: maybe(z.record(z.string(), z.unknown())),
+  strict: maybe(z.boolean()),
+});
+
+export const toolSchema = z
+  .looseObject({ type: z.string() })
+  .superRefine((tool, context) => {
+    if ((SUPPORTED as readonly string[]).includes(tool.type)) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['type'],
+      message: `Invalid value: '${tool.type}'. Supported values are: 'code_interpreter' and 'function'.`,
+      params: { code: 'invalid_value' },
+    });
+  })
+  .pipe(z.discriminatedUnion('type', [codeInterpreterSchema, functionSchema]));
+
+export type Tool = z.output<typeof toolSchema>;
+export type CodeInterpreterTool = z.output<typeof codeInterpreterSchema>;
+export type FunctionTool = z.output<typeof functionSchema>;
+
+const HOSTED = [
+  'code_interpreter',
+  'file_search',
+  'web_search_preview',
+  'computer_use_preview',
+  'image_generation',
+  'mcp',
+  'custom',
+  'shell',
+  'apply_patch',
+] as const;
+
+export const toolChoiceSchema = z.union([
+  z.enum(['none', 'auto', 'required']),
+  z.strictObject({ type: z.literal('function'), name: z.string() }),
+  z.strictObject({
+    type: z.literal('allowed_tools'),
+    mode: z.enum(['auto', 'required']),
+    tools: z.array(z.looseObject({ type: z.string(), name: maybe(z.string()) })).min(1),
+  }),
+  z.looseObject({ type: z.enum(HOSTED) }),
+]);
+
+export type ToolChoice = z.output<typeof toolChoiceSchema>;
