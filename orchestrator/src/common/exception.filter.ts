@@ -1,5 +1,12 @@
 /** The one place where an exception becomes a reply; every failure has the envelope of contract §6.1. */
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  Catch,
+  type ExceptionFilter,
+  HttpException,
+  Logger,
+  NotFoundException,
+} from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, type ErrorCode } from './api-error.js';
 
@@ -73,11 +80,17 @@ export function toApiError(error: unknown): ApiError {
 export class ApiExceptionFilter implements ExceptionFilter {
   private readonly logger = new Logger(ApiExceptionFilter.name);
 
+  /** `missing` answers for requests that no route takes; the framework reports them as NotFoundException. */
+  constructor(private readonly missing: (method: string, path: string) => ApiError) {}
+
   catch(exception: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
-    const error = toApiError(exception);
+    const error =
+      exception instanceof NotFoundException
+        ? this.missing(request.method, request.url.split('?')[0]!)
+        : toApiError(exception);
     if (error.family === 'bug') {
       this.logger.error({ err: error.cause ?? error, requestId: request.id }, 'request failed');
     }

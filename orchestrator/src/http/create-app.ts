@@ -5,8 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { Logger } from 'nestjs-pino';
-import { ApiError } from '../common/api-error.js';
-import { ApiExceptionFilter, toApiError } from '../common/exception.filter.js';
+import { ApiExceptionFilter } from '../common/exception.filter.js';
 import { newId } from '../common/ids.js';
 import { MULTIPART_PLUGIN_OPTIONS } from '../common/multipart.js';
 import { WireValidationPipe } from '../common/validation.pipe.js';
@@ -31,33 +30,6 @@ function addHeaders(fastify: FastifyInstance): void {
   });
 }
 
-/** Unknown paths and faults before a handler is found get the envelope too. */
-function addFallbacks(fastify: FastifyInstance, routes: RouteTable): void {
-  fastify.setErrorHandler((error, _request, reply) => {
-    const known = toApiError(error);
-    void reply
-      .status(known.status)
-      .headers({ ...known.headers })
-      .send(known.toEnvelope());
-  });
-  fastify.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]!;
-    const allowed = routes.allowed(path);
-    const error =
-      allowed.length > 0
-        ? new ApiError(
-            'method_not_allowed',
-            `Not allowed to ${request.method} on ${path}. Allowed: ${allowed.join(', ')}.`,
-            { headers: { allow: allowed.join(', ') } },
-          )
-        : new ApiError('not_found', `Invalid URL (${request.method} ${path})`);
-    void reply
-      .status(error.status)
-      .headers({ ...error.headers })
-      .send(error.toEnvelope());
-  });
-}
-
 export async function createApp(root: DynamicModule, env: Env): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     genReqId: () => newId.request(),
@@ -78,8 +50,20 @@ export async function createApp(root: DynamicModule, env: Env): Promise<NestFast
     bodyParser: false,
     bufferLogs: true,
   });
+  try {
+    await configure(app, env, routes);
+    await fastify.ready();
+    return app;
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+}
+
+/** Everything that makes the application ours; it is closed again when a part of it fails. */
+async function configure(app: NestFastifyApplication, env: Env, routes: RouteTable): Promise<void> {
   app.useLogger(app.get(Logger));
-  app.useGlobalFilters(new ApiExceptionFilter());
+  app.useGlobalFilters(new ApiExceptionFilter((method, path) => routes.missing(method, path)));
   app.useGlobalPipes(new WireValidationPipe());
   app.setGlobalPrefix(env.API_PREFIX, {
     exclude: ['health/live', 'health/ready', 'metrics', 'admin/v1/{*path}'],
@@ -91,7 +75,4 @@ export async function createApp(root: DynamicModule, env: Env): Promise<NestFast
   });
   await app.register(multipart as never, MULTIPART_PLUGIN_OPTIONS as never);
   await app.init();
-  addFallbacks(fastify, routes);
-  await fastify.ready();
-  return app;
 }

@@ -1,5 +1,6 @@
 /** Tells a wrong method (405) from an unknown path (404); Fastify itself answers 404 to both. */
 import type { FastifyInstance } from 'fastify';
+import { ApiError } from '../common/api-error.js';
 
 interface Route {
   readonly method: string;
@@ -28,5 +29,13 @@ export class RouteTable {
   allowed(path: string): string[] {
     const methods = this.routes.filter((route) => route.pattern.test(path)).map((route) => route.method);
     return [...new Set(methods)].filter((method) => method !== 'HEAD' && method !== 'OPTIONS');
+  }
+
+  /** What to answer when no route takes the request. */
+  missing(method: string, path: string): ApiError {
+    const allowed = this.allowed(path).join(', ');
+    if (allowed === '') return new ApiError('not_found', `Invalid URL (${method} ${path})`);
+    const message = `Not allowed to ${method} on ${path}. Allowed: ${allowed}.`;
+    return new ApiError('method_not_allowed', message, { headers: { allow: allowed } });
   }
 }

@@ -25,7 +25,7 @@ export class ModelsController {
   }
 
   /** Ids may hold slashes, encoded or not, so the rest of the path is the id. */
-  @Get('*model')
+  @Get('*')
   @ApiOperation({ summary: 'Retrieve a model' })
   @ApiResponse({ status: 200, standardSchema: modelSchema })
   async retrieve(@Param('*') id: string): Promise<ModelObject> {
@@ -34,7 +34,7 @@ export class ModelsController {
     return present(model);
   }
 
-  @Delete('*model')
+  @Delete('*')
   @ApiOperation({ summary: 'Refused: models are configured by the operator' })
   delete(@Param('*') id: string): never {
     throw new ApiError(
