@@ -30,6 +30,7 @@ class Channel:
         self._pid = os.getpid()
         self._interrupts = interrupts
         self._lock = threading.Lock()
+        self._held = b""
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
@@ -43,14 +44,20 @@ class Channel:
         """Whole or not at all: SIGINT waits, other threads wait. In a forked child nothing happens."""
         if self._fd < 0:
             return
-        text = json.dumps(header, separators=(",", ":")).encode()
-        data = memoryview(b"".join((_LENGTHS.pack(len(text), len(payload)), text, payload)))
+        frame = _frame(header, payload)
         with self._interrupts.deferred(), self._lock:
+            data = memoryview(self._held + frame)
+            self._held = b""
             while data:
                 try:
                     data = data[os.write(self._fd, data) :]
                 except BlockingIOError:
                     select.select([], [self._fd], [])
+
+    def hold(self, header: Header, payload: bytes) -> None:
+        """Goes out in front of the next frame: one message less to wake up for."""
+        with self._interrupts.deferred(), self._lock:
+            self._held += _frame(header, payload)
 
     def send_pieces(self, header: Header, payload: bytes) -> None:
         """A payload of any length, with `more` on all frames but the last. One after the other."""
@@ -86,3 +93,8 @@ class Channel:
             parts.append(data)
             size -= len(data)
         return b"".join(parts)
+
+
+def _frame(header: Header, payload: bytes | memoryview) -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join((_LENGTHS.pack(len(text), len(payload)), text, payload))

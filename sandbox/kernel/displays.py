@@ -51,8 +51,11 @@ class Outputs:
     def text(self, kind: str, text: str) -> None:
         """`kind` is `display` or `result`."""
         data, cut = texts.bounded(texts.without_colours(text), texts.MAX_VALUE)
-        receipt = self._receipt() if kind == "display" else {}
-        self._channel.send({"t": kind, "cut": cut, **receipt}, data)
+        header = {"t": kind, "cut": cut} if cut else {"t": kind}
+        if kind == "result":
+            self._channel.hold(header, data)
+        else:
+            self._channel.send({**header, **self._receipt()}, data)
 
     def _receipt(self) -> dict[str, bool]:
         """Asks for a `seen` frame, which streams.py waits for before it lets something be printed."""
@@ -68,8 +71,9 @@ class Outputs:
 
     def bundle(self, kind: str, data: dict[str, Any]) -> None:
         """A MIME bundle: its pictures, or its plain text; a result has both."""
-        shown = [self._picture(mime, data[mime]) for mime in _IMAGES if mime in data]
-        if not any(shown) and _PLOTLY in data:
+        # An object may offer the same picture in several formats.
+        shown = any(self._picture(mime, data[mime]) for mime in _IMAGES if mime in data)
+        if not shown and _PLOTLY in data:
             picture = _plotly_png(data[_PLOTLY])
             if picture is None:
                 self.text(kind, "Plotly figure (no picture could be made of it; write_html saves it as a file)")
@@ -77,7 +81,7 @@ class Outputs:
             self.image("image/png", picture)
             return
         text = next((data[mime] for mime in _TEXTS if isinstance(data.get(mime), str)), None)
-        if text is not None and (kind == "result" or not any(shown)):
+        if text is not None and (kind == "result" or not shown):
             self.text(kind, text)
 
     def _picture(self, mime: str, content: Any) -> bool:

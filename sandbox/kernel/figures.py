@@ -25,20 +25,22 @@ class FigureManager(FigureManagerBase):
         """fig.show()"""
         _hand_over(self)
 
+    @classmethod
+    def pyplot_show(cls, **_options: Any) -> None:
+        """plt.show()"""
+        show()
+
 
 class FigureCanvas(FigureCanvasAgg):
     manager_class = FigureManager  # type: ignore[assignment]
 
 
 def show(*_arguments: Any, **_options: Any) -> None:
-    """plt.show()"""
+    """All open figures, in order."""
     from matplotlib._pylab_helpers import Gcf
 
     for manager in Gcf.get_all_fig_managers():
         _hand_over(manager)
-
-
-FigureManager.pyplot_show = staticmethod(show)  # type: ignore[assignment]
 
 
 def _hand_over(manager: Any) -> None:
@@ -82,6 +84,8 @@ def install(shell: Any, outputs: Outputs) -> None:
     import matplotlib
 
     _outputs, _owner = outputs, os.getpid()
+    # Also for code that asks for plain Agg, as much code for servers does.
+    FigureCanvasAgg.manager_class = FigureManager  # type: ignore[assignment]
     matplotlib.use(BACKEND)
     formatter = shell.display_formatter.formatters["image/png"]
     formatter.for_type_by_name("matplotlib.figure", "Figure", _displayed)

@@ -67,6 +67,8 @@ class Kernel:
                 os._exit(0)
         self._streams.end()
         self._channel.send({"t": "done", "id": header["id"]})
+        # Nobody waits for this.
+        self._streams.restore()
 
     def _run(self, code: str) -> None:
         """The interrupt may come at any point, also in IPython's own code or while figures are drawn."""

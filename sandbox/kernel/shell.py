@@ -77,7 +77,8 @@ def make_shell(outputs: Outputs) -> Shell:
     plain = shell.display_formatter.formatters["text/plain"]
     plain.for_type(str, _print_literal)
     plain.for_type(bytes, _print_literal)
-    warnings.filterwarnings("ignore", message="To exit: use")
+    for message in ("To exit: use", "Output cache limit"):
+        warnings.filterwarnings("ignore", message=message)
     return shell
 
 

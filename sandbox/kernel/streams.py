@@ -27,9 +27,9 @@ _WAIT_SECONDS = 0.02
 _FLUSHING_EVENTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork", "os.forkpty"))
 
 
-def _replace_surrogates(error: UnicodeError) -> tuple[str, int]:
+def _replace_surrogates(error: UnicodeError) -> tuple[bytes, int]:
     assert isinstance(error, UnicodeEncodeError)
-    return "\ufffd" * (error.end - error.start), error.end
+    return "\ufffd".encode() * (error.end - error.start), error.end
 
 
 codecs.register_error("sandbox_replace", _replace_surrogates)
@@ -66,6 +66,7 @@ class Streams:
         """`pending` tells whether something displayed has not reached the supervisor yet."""
         self._pending = pending
         self._saved = {fd: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in (0, 1, 2)}
+        self._identities = {fd: _identity(fd) for fd in self._saved}
         self._texts = {fd: self._open(fd) for fd in (1, 2)}
         self._stdin = open(self._saved[0], encoding="utf-8", closefd=False)
         self._last_fd = 1
@@ -79,9 +80,8 @@ class Streams:
         self.restore()
 
     def begin(self) -> None:
-        """Whatever the cell before did to the descriptors and to sys, this one starts in order."""
+        """A new cell."""
         self._writes = self._waits = 0
-        self.restore()
 
     def end(self) -> None:
         """All that was printed is in the pipes."""
@@ -96,12 +96,13 @@ class Streams:
         self._flush_c()
 
     def restore(self) -> None:
+        """After each cell: whatever it did to the descriptors and to sys, the next one starts in order."""
         for fd, saved in self._saved.items():
-            if not _same(fd, saved):
+            if _identity(fd) != self._identities[fd]:
                 os.dup2(saved, fd, inheritable=True)
-            os.set_blocking(fd, True)
+                os.set_blocking(fd, True)
         for fd in (1, 2):
-            if self._texts[fd].closed:
+            if not _usable(self._texts[fd]):
                 self._texts[fd] = self._open(fd)
         sys.stdin = sys.__stdin__ = self._stdin
         sys.stdout = sys.__stdout__ = self._texts[1]
@@ -181,9 +182,17 @@ class Streams:
             self._clib.fflush(None)
 
 
-def _same(fd: int, saved: int) -> bool:
+def _identity(fd: int) -> tuple[int, int] | None:
+    """Which file, pipe or device it is; None if it is closed."""
     try:
-        one, other = os.fstat(fd), os.fstat(saved)
+        status = os.fstat(fd)
     except OSError:
-        return False
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _usable(text: io.TextIOWrapper) -> bool:
+    try:
+        return text.writable()
+    except ValueError:
+        return False  # Closed or detached.

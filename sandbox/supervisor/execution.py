@@ -24,6 +24,8 @@ from .workers import Scanner
 
 _MAX_ERRORS = 8
 """Tracebacks a kernel may send in one execution; an honest one sends one."""
+_BEGIN_SECONDS = 0.05
+"""After which a kernel that was sent code certainly listens for SIGINT."""
 _GATHER_AFTER = 200
 """Text events after which small writes are gathered for a moment."""
 _KILLED_BY_HOST = ("signal 9,", "exit code 1")
@@ -50,6 +52,8 @@ class Room(Protocol):
     scanner: Scanner
 
     def empty_scratch(self) -> None: ...
+
+    def left_processes(self) -> int: ...
 
 
 class Execution:
@@ -87,8 +91,9 @@ class Execution:
         if self._state == "waiting":
             self._finish(cause)
             return
-        self._room.kernel.interrupt()
-        self._set_timer(self._limits.grace_ms, self._kill_after_grace)
+        # A kernel that has not begun yet would miss the signal.
+        early = max(0.0, self._begun + _BEGIN_SECONDS - time.monotonic())
+        self._set_timer(round(early * 1000), self._interrupt)
 
     def kill(self, cause: str) -> None:
         """Last rung at once, for `restart` and `shutdown`."""
@@ -182,6 +187,17 @@ class Execution:
         header = {"id": self._id, "max_images": self._limits.max_images, "max_image_bytes": self._limits.max_image_bytes}
         self._room.kernel.execute(self, header, code)
 
+    def _interrupt(self) -> None:
+        """SIGINT now and, for code that swallowed it, once more halfway to the end of the grace."""
+        half = self._limits.grace_ms // 2
+
+        def again() -> None:
+            self._room.kernel.interrupt()
+            self._set_timer(self._limits.grace_ms - half, self._kill_after_grace)
+
+        self._room.kernel.interrupt()
+        self._set_timer(half, again)
+
     def _kill_after_grace(self) -> None:
         self._lose_state(self._cause or "interrupted")
 
@@ -225,13 +241,12 @@ class Execution:
             self._timer.cancel()
         self._room.scanner.scan(lambda files, complete: self._done(status, files, complete))
         # While the scanner works:
-        self._room.watch.sample()
-        self._room.watch.end()
+        self._room.watch.end(self._ended - self._begun)
         for stream, decoder in self._decoders.items():
             self._log.add(stream, decoder.text(b"", final=True), 0)
         self._log.finish()
         self._notice_cuts()
-        left = self._room.kernel.left_processes()
+        left = self._room.left_processes()
         if left:
             what = "1 process" if left == 1 else f"{left} processes"
             self._notices.append(("processes_left", f"Started by the code and still running: {what}."))

@@ -52,6 +52,8 @@ class _Process:
             ends.channel,
             lambda header, payload: keeper.message(self, header, payload),
             lambda reason: keeper.channel_closed(self, reason),
+            # What was printed before a message was sent comes before it.
+            before_frames=self.drain,
         )
 
     def drain(self) -> None:
@@ -175,10 +177,11 @@ class KernelKeeper:
         self._process.channel.send({"t": "configure", "env": self._environment})
         self._set_timer(_CONFIGURE_SECONDS, self._configure_timed_out)
 
-    def left_processes(self) -> int:
-        """Processes of user code beside the kernel itself."""
-        own = self._process.pid if self._process is not None else -1
-        return sum(1 for pid in processes.of_user(self._options.uid) if pid != own)
+    def left_processes(self, known: set[int]) -> int:
+        """Processes of user code beside the kernel itself; `known` are pids that are none."""
+        if self._process is not None:
+            known = known | {self._process.pid}
+        return sum(1 for _pid in processes.of_user(self._options.uid, known))
 
     def reaped(self, pid: int, status: int) -> None:
         process = self._process
@@ -194,8 +197,6 @@ class KernelKeeper:
     def message(self, process: _Process, header: Header, payload: bytes) -> None:
         if process is not self._process:
             return
-        # What was printed before the message was sent comes before it.
-        process.drain()
         if not self._accept(header, payload):
             process.channel.close("a message that no kernel sends")
 

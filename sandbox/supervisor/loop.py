@@ -30,6 +30,7 @@ class Loop:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._sequence = 0
+        self._soon: list[Callable[[], None]] = []
         self._running = False
 
     def watch(self, fd: int, mask: int, handler: Callable[[int], None]) -> None:
@@ -50,6 +51,10 @@ class Loop:
         self._sequence += 1
         heapq.heappush(self._timers, (timer.when, self._sequence, timer))
         return timer
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """At the end of this round, after all handlers and timers that are due."""
+        self._soon.append(callback)
 
     def on_signals(self, handlers: dict[signal.Signals, Callable[[], None]]) -> None:
         """Handlers run from the loop, not from the signal's own context. Call once."""
@@ -79,10 +84,20 @@ class Loop:
                 if handler is not None:
                     handler(events)
             self._run_timers()
+            self.run_soon()
+
+    def run_soon(self) -> None:
+        """Part of each round; called beside that only before the loop ends."""
+        while self._soon:
+            callbacks, self._soon = self._soon, []
+            for callback in callbacks:
+                callback()
 
     def _wait(self) -> float | None:
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
+        if self._soon:
+            return 0.0
         if not self._timers:
             return None
         return max(0.0, self._timers[0][0] - time.monotonic())

@@ -12,7 +12,7 @@ class Meter:
     """Used bytes.
 
     Under gVisor /proc/meminfo is the sandbox's own: AnonPages counts anonymous memory and memory
-    file systems of all processes, once each, and not the data disk. Where it is the host's (MemTotal
+    file systems of all processes, once each; the data disk and mapped libraries are not in it. Where it is the host's (MemTotal
     far above the limit) the resident sets of the user's processes are added up instead.
     """
 
@@ -29,8 +29,7 @@ class Meter:
     def used(self) -> int:
         if not self._own:
             return sum(_resident(pid) for pid in processes.of_user(self._uid))
-        values = self._read()
-        return values.get(b"AnonPages", 0) + max(0, values.get(b"Cached", 0) - values.get(b"Shmem", 0))
+        return self._read().get(b"AnonPages", 0)
 
     def _read(self) -> dict[bytes, int]:
         """Fields of /proc/meminfo in bytes."""

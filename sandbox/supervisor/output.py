@@ -51,7 +51,7 @@ class OutputLog:
             size -= len(first.encode())
             self._send(event, first)
         self._full = True
-        self._keep(event, text, size)
+        self._keep(event, text, size if event in ("stdout", "stderr") else size + _EVENT_COST)
 
     def add_error(self, header: Header) -> None:
         """A traceback is never left out, and never comes before what was printed."""
@@ -66,7 +66,7 @@ class OutputLog:
             self._trim()
             if self.cut:
                 self._emit({"event": "stdout", "text": f"\n[... {self.cut:,} bytes of output left out ...]\n"})
-            for event, text, _size in self._tail:
+            for event, text, _cost in self._tail:
                 self._send(event, text)
         for header in self._last:
             self._emit(header)
@@ -78,33 +78,31 @@ class OutputLog:
             self.events += 1
             self._emit(fit({"event": event, "text": text}))
 
-    def _keep(self, event: str, text: str, size: int) -> None:
-        if self._tail and self._tail[-1][0] == event and self._tail[-1][2] + size <= MAX_TEXT // 4:
-            _event, before, before_size = self._tail.pop()
-            text, size = before + text, size + before_size
-            self._tail_bytes -= before_size
-        self._tail.append((event, text, size))
-        self._tail_bytes += size
+    def _keep(self, event: str, text: str, cost: int) -> None:
+        last = self._tail[-1] if self._tail else ("", "", 0)
+        if event == last[0] and event in ("stdout", "stderr") and last[2] + cost <= MAX_TEXT // 4:
+            self._tail.pop()
+            self._tail_bytes -= last[2]
+            text, cost = last[1] + text, cost + last[2]
+        self._tail.append((event, text, cost))
+        self._tail_bytes += cost
         while self._tail and self._tail_bytes - self._tail[0][2] >= self._tail_limit:
             self._drop_first()
 
     def _drop_first(self) -> None:
-        _event, _text, size = self._tail.popleft()
-        self._tail_bytes -= size
-        self.cut += size
+        _event, text, cost = self._tail.popleft()
+        self._tail_bytes -= cost
+        self.cut += len(text.encode())
 
     def _trim(self) -> None:
         """Shortens the first kept piece to what its share allows."""
         excess = self._tail_bytes - self._tail_limit
         if excess <= 0 or not self._tail:
             return
-        event, text, size = self._tail.popleft()
-        if event in ("stdout", "stderr"):
-            dropped, text = _split(text, excess)
-            self.cut += len(dropped.encode())
-            self._tail.appendleft((event, text, size - excess))
-        else:
-            self.cut += size
+        event, text, cost = self._tail.popleft()
+        dropped, text = _split(text, excess) if event in ("stdout", "stderr") else (text, "")
+        self.cut += len(dropped.encode())
+        self._tail.appendleft((event, text, cost - excess))
 
 
 def _split(text: str, size: int) -> tuple[str, str]:

@@ -33,8 +33,9 @@ class OutputPipe:
                 return
 
     def pause(self, paused: bool) -> None:
-        self._paused = paused
-        self._watch()
+        if paused != self._paused:
+            self._paused = paused
+            self._watch()
 
     def close(self) -> None:
         if self._open:

@@ -3,18 +3,18 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 _KILL_SECONDS = 5.0
 
 
-def of_user(uid: int) -> Iterator[int]:
-    """Pids whose real uid is `uid` and that still run. File workers have real uid 0.
+def of_user(uid: int, known: Collection[int] = ()) -> Iterator[int]:
+    """Pids whose real uid is `uid` and that still run, without the `known`. File workers have real uid 0.
 
     The owner of /proc/<pid> would not do: a process can hide behind PR_SET_DUMPABLE.
     """
     for name in os.listdir("/proc"):
-        if name.isdecimal() and _runs_as(int(name), uid):
+        if name.isdecimal() and int(name) not in known and _runs_as(int(name), uid):
             yield int(name)
 
 

@@ -83,6 +83,10 @@ class Service:
     def empty_scratch(self) -> None:
         self.scanner.empty(self._options.scratch.split(":"))
 
+    def left_processes(self) -> int:
+        """Processes of user code beside the kernel."""
+        return self.kernel.left_processes({os.getpid()} | self._pool.pids() | self.scanner.pids())
+
     def _accept(self, _events: int) -> None:
         try:
             sock, _address = self._listener.accept()
@@ -180,6 +184,7 @@ class Service:
         if self._execution is not None:
             self._execution.kill("interrupted")
         _done(connection, header)
+        self.loop.run_soon()
         self.end()
 
     def _look(self, connection: Connection, header: Header, _payload: bytes) -> None:

@@ -3,11 +3,14 @@
 import socket
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from .frames import BadFrame, Decoder, Header, pack
 from .loop import READ, WRITE, Loop
 
 READ_BYTES = 262_144
+_PIECES = 64
+"""Frames written with one call."""
 CONGESTED_BYTES = 4_194_304
 """Above this many bytes waiting to be written, whoever produces them should pause."""
 
@@ -21,7 +24,9 @@ class FrameStream:
         sock: socket.socket,
         on_frame: Callable[[Header, bytes], None],
         on_close: Callable[[str], None],
+        before_frames: Callable[[], None] | None = None,
     ) -> None:
+        """`before_frames` is called when bytes have arrived and are about to become frames."""
         sock.setblocking(False)
         self.sock = sock
         self.closed = False
@@ -29,11 +34,13 @@ class FrameStream:
         self._loop = loop
         self._on_frame = on_frame
         self._on_close = on_close
+        self._before_frames = before_frames
         self._decoder = Decoder()
         self._queue: deque[bytes | memoryview] = deque()
         self._queued = 0
         self._reading = True
         self._lent = False
+        self._mask = 0
         self._watch()
 
     @property
@@ -41,18 +48,19 @@ class FrameStream:
         return self._queued > CONGESTED_BYTES
 
     def send(self, header: Header, payload: bytes | memoryview = b"") -> None:
-        """Never blocks and never raises for a dead peer; that arrives as `on_close`."""
+        """Never blocks and never raises for a dead peer; that arrives as `on_close`.
+
+        What is sent in one round of the loop is written together at its end.
+        """
         if self.closed:
             return
-        data: bytes | memoryview = pack(header, payload)
+        data = pack(header, payload)
         if not self._queue and not self._lent:
-            sent = self._write(data)
-            if sent == len(data):
-                return
-            data = memoryview(data)[sent:]
+            self._loop.soon(self._flush)
         self._queue.append(data)
         self._queued += len(data)
-        self._watch()
+        if self._queued > CONGESTED_BYTES:
+            self._flush()
 
     def send_with_fd(self, header: Header, payload: bytes, fd: int) -> None:
         """As `send`, with a descriptor for the receiver. Only for a peer that has nothing queued."""
@@ -90,12 +98,14 @@ class FrameStream:
     def take_back(self, rest: bytes) -> None:
         self._lent = False
         self._decoder.feed(rest)
-        self._watch()
+        self._flush()
         self._dispatch()
 
     @property
     def idle(self) -> bool:
         """Nothing waits to be written, so the socket can be lent."""
+        if self._queue:
+            self._flush()
         return not self._queue
 
     def close(self, reason: str) -> None:
@@ -106,14 +116,19 @@ class FrameStream:
         self.sock.close()
         self._queue.clear()
         self._queued = 0
+        self._decoder.rest()
         self._on_close(reason)
 
     def _watch(self) -> None:
+        """Tells the loop what to wait for, if that has changed."""
         if self.closed:
             return
         mask = 0
         if not self._lent:
             mask = (READ if self._reading else 0) | (WRITE if self._queue else 0)
+        if mask == self._mask:
+            return
+        self._mask = mask
         if mask:
             self._loop.watch(self.sock.fileno(), mask, self._ready)
         else:
@@ -137,6 +152,8 @@ class FrameStream:
             self.close("closed by the other side")
             return False
         self._decoder.feed(data)
+        if self._before_frames is not None:
+            self._before_frames()
         self._dispatch()
         return True
 
@@ -150,26 +167,35 @@ class FrameStream:
         except BadFrame as error:
             self.close(f"bad frame: {error}")
 
-    def _write(self, data: bytes | memoryview) -> int:
+    def _flush(self) -> None:
+        if self._lent:
+            return
+        while self._queue and not self.closed:
+            sent = self._write_some()
+            self._queued -= sent
+            if sent == 0:
+                break
+            self._forget_written(sent)
+        self._watch()
+        if not self._queue and not self.closed and self.on_drained is not None:
+            self.on_drained()
+
+    def _write_some(self) -> int:
+        """Bytes that the socket took of what is first in the queue."""
         try:
-            return self.sock.send(data)
+            if len(self._queue) == 1:
+                return self.sock.send(self._queue[0])
+            return self.sock.sendmsg(list(islice(self._queue, _PIECES)))
         except BlockingIOError:
             return 0
         except OSError as error:
             self.close(str(error))
-            return len(data)
+            return 0
 
-    def _flush(self) -> None:
-        while self._queue and not self.closed:
-            data = self._queue[0]
-            sent = self._write(data)
-            if self.closed:
-                return
-            self._queued -= sent
+    def _forget_written(self, sent: int) -> None:
+        while sent:
+            data = self._queue.popleft()
             if sent < len(data):
-                self._queue[0] = memoryview(data)[sent:]
+                self._queue.appendleft(memoryview(data)[sent:])
                 return
-            self._queue.popleft()
-        self._watch()
-        if self.on_drained is not None:
-            self.on_drained()
+            sent -= len(data)

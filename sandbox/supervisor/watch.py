@@ -8,6 +8,8 @@ from .memory import Meter
 _LONGEST = 0.025
 _SHORTEST = 0.004
 _IDLE = 1.0
+_SHORT = 0.01
+"""Seconds in which memory cannot grow enough to be worth a sample."""
 _FASTEST_GROWTH = 4_000_000_000
 """Bytes a second that two or three processors can dirty; decides when to look again."""
 
@@ -21,6 +23,7 @@ class MemoryWatch:
         self._on_exceeded = on_exceeded
         self._timer: Timer | None = None
         self._active = False
+        self._last = 0
         self.peak = 0
         """Most bytes seen since `begin`."""
         self.set_limit(limit)
@@ -32,17 +35,19 @@ class MemoryWatch:
 
     def begin(self) -> None:
         """An execution starts."""
-        self.peak = 0
+        self.peak = self._last
         self._active = True
         self._again(_LONGEST)
 
-    def end(self) -> None:
-        """The execution is over; leftover processes may still grow."""
+    def end(self, seconds: float) -> None:
+        """The execution is over after so long; leftover processes may still grow."""
+        if seconds > _SHORT:
+            self.sample()
         self._active = False
         self._again(_IDLE)
 
     def sample(self) -> int:
-        used = self._meter.used()
+        used = self._last = self._meter.used()
         self.peak = max(self.peak, used)
         return used
 

@@ -80,6 +80,9 @@ class Pool:
         self._waiting.append(job)
         self._hand_out()
 
+    def pids(self) -> set[int]:
+        return {worker.pid for worker in self._workers}
+
     def _new(self) -> _Worker:
         return _Worker(self._loop, self._options, self._hand_out, self._on_note)
 
@@ -122,6 +125,9 @@ class Scanner:
             reply(header["files"], header["complete"] and not forgot)
 
         self._submit({"op": "scan", "max_files": self.max_files}, answered)
+
+    def pids(self) -> set[int]:
+        return {self._worker.pid}
 
     def note(self, header: Header) -> None:
         """A pool worker stored or removed a file for the host; not a change by user code."""

@@ -1,0 +1,242 @@
+"""Bounds and what happens at them: time, output, memory, processes, death of the kernel."""
+
+import threading
+import time
+
+from client import Client, Result
+from harness import GVISOR, SandboxTest
+
+
+class Ladder(SandboxTest):
+    def test_timeout_keeps_state(self) -> None:
+        self.client.run("kept = 5")
+        result = self.client.run("print('begun')\nwhile True: pass", timeout_ms=300)
+        self.assertEqual((result.done["status"], result.done["state_lost"]), ("timed_out", False))
+        self.assertEqual(result.notices(), ["timeout"])
+        self.assertEqual([error["name"] for error in result.of("error")], ["KeyboardInterrupt"])
+        self.assertEqual(self.client.run("kept").text("result"), "5")
+
+    def test_interrupt(self) -> None:
+        for code in ("while True: pass", "import time; time.sleep(60)", "!sleep 60", "import asyncio; await asyncio.sleep(60)"):
+            with self.subTest(code=code):
+                begun = time.monotonic()
+                result = self.interrupted(code, 0.3)
+                self.assertLess(time.monotonic() - begun, 2.2)
+                self.assertEqual((result.done["status"], result.done["state_lost"]), ("interrupted", False))
+        self.assertEqual(self.sandbox.connect().ask("interrupt")["running"], False)
+
+    def interrupted(self, code: str, seconds: float, **fields: object) -> Result:
+        self.client.send({"op": "execute", "code": code, **fields})
+        with Client(self.sandbox.socket) as other:
+            time.sleep(seconds)
+            self.assertTrue(other.ask("interrupt")["running"])
+        return self.client.finish()
+
+    def test_interrupt_at_once(self) -> None:
+        self.client.run("kept = 6")
+        result = self.interrupted("while True: pass", 0)
+        self.assertEqual(result.done["state_lost"], False)
+
+    def test_code_that_does_not_stop(self) -> None:
+        stubborn = {
+            "ignored": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+            "blocked": "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [2])\nwhile True: pass",
+            "caught": "while True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass",
+            "stopped": "import os, signal\nsignal.signal(2, signal.SIG_IGN)\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass",
+            "in C": "import re; re.match('(a+)+$', 'a' * 60 + 'b')",
+        }
+        for name, code in stubborn.items():
+            with self.subTest(name=name):
+                begun = time.monotonic()
+                result = self.client.run("lost = 1\n" + code, timeout_ms=300, grace_ms=300)
+                self.assertLess(time.monotonic() - begun, 8)
+                self.assertEqual(result.done["status"], "timed_out")
+                if name not in ("in C", "caught"):
+                    self.assertEqual((result.done["state_lost"], result.notices()), (True, ["timeout", "state_lost"]))
+                    self.assertEqual(self.client.run("lost").of("error")[0]["name"], "NameError")
+        self.assert_healthy()
+
+    def test_stopped_kernel_goes_on(self) -> None:
+        self.client.run("kept = 7")
+        result = self.client.run("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", timeout_ms=300)
+        self.assertEqual(result.done["state_lost"], False)
+
+    def test_restart_in_the_middle(self) -> None:
+        self.client.send({"op": "execute", "code": "while True: pass"})
+        self.client.receive()
+        self.sandbox.connect().ask("restart")
+        result = self.client.finish()
+        self.assertEqual((result.done["status"], result.done["state_lost"]), ("interrupted", True))
+        self.assert_healthy()
+
+    def test_death(self) -> None:
+        for code in (
+            "import os; os._exit(0)",
+            "import os; os.kill(os.getpid(), 9)",
+            "import ctypes; ctypes.string_at(0)",
+            "import os; os.abort()",
+            "import os; os.closerange(3, 2000)",
+            "import os; os.execv('/bin/true', ['true'])",
+        ):
+            with self.subTest(code=code):
+                result = self.client.run("print('before', flush=True)\n" + code)
+                self.assertEqual((result.done["status"], result.done["state_lost"]), ("kernel_died", True))
+                self.assertEqual(result.notices(), ["kernel_died"])
+                self.assertTrue(result.text().startswith("before\n"))
+        self.assert_healthy()
+
+    def test_death_between_executions(self) -> None:
+        self.client.run("import threading, os; threading.Timer(0.3, lambda: os._exit(1)).start()")
+        time.sleep(1)
+        result = self.client.run("1")
+        self.assertEqual((result.notices(), result.done["state_lost"]), (["state_lost"], True))
+        self.assertEqual(self.client.run("1").notices(), [])
+
+    def test_leftover_processes(self) -> None:
+        result = self.client.run("import subprocess\np = subprocess.Popen(['sleep', '300'], start_new_session=True)")
+        self.assertEqual(result.notices(), ["processes_left"])
+        self.client.ask("restart")
+        self.assertEqual(self.client.run("1").notices(), [])
+
+    def test_output_after_the_end_is_dropped(self) -> None:
+        self.client.run("import subprocess\nsubprocess.Popen('sleep 0.2; echo late', shell=True);")
+        time.sleep(0.6)
+        self.assertEqual(self.client.run("1").text(), "")
+
+
+class Output(SandboxTest):
+    def test_endless_output(self) -> None:
+        begun = time.monotonic()
+        result = self.client.run("while 1: print('x' * 10000)", timeout_ms=1000)
+        self.assertLess(time.monotonic() - begun, 5)
+        self.assertEqual(result.done["status"], "timed_out")
+        self.assertIn("output_truncated", result.notices())
+        self.assertLess(len(result.text()), 1_100_000)
+
+    def test_head_and_tail(self) -> None:
+        text = self.client.run("for i in range(200000): print(i)", max_output_bytes=10_000).text()
+        self.assertTrue(text.startswith("0\n1\n2\n"))
+        self.assertTrue(text.endswith("\n199998\n199999\n"))
+        self.assertIn("bytes of output left out", text)
+        self.assertLess(len(text), 10_200)
+
+    def test_one_gigantic_line(self) -> None:
+        result = self.client.run("import sys\nfor i in range(500): sys.stdout.write('x' * 1_000_000)\nprint('end')")
+        self.assertTrue(result.text().endswith("xend\n"))
+        self.assertLess(len(result.text()), 1_100_000)
+
+    def test_exact_sizes(self) -> None:
+        for size in (65_535, 65_536, 65_537, 1_048_576):
+            for write in ("sys.stdout.write", "lambda s: os.write(1, s.encode())"):
+                result = self.client.run(f"import os, sys\nn = ({write})('y' * {size});", max_output_bytes=4_000_000)
+                written = int(self.client.run("n").text("result"))
+                self.assertEqual(result.text(), "y" * min(size, written))
+
+    def test_gigantic_values(self) -> None:
+        result = self.client.run("'x' * 100_000_000")
+        self.assertLess(len(result.text("result")), 140_000)
+        result = self.client.run("raise ValueError('x' * 10_000_000)")
+        self.assertLess(len(result.of("error")[0]["traceback"]), 33_000)
+        result = self.client.run("class A:\n    def __repr__(self): return 'é\\0' * 3_000_000\nA()")
+        self.assertLess(len(result.text("result")), 140_000)
+        self.assertIn("output_truncated", result.notices())
+
+    def test_displays_without_end(self) -> None:
+        result = self.client.run("for i in range(20000): display(i)", timeout_ms=60_000)
+        self.assertIn("output_truncated", result.notices())
+        self.assertLess(len(result.events), 20_000)
+
+    def test_broken_descriptors(self) -> None:
+        for code in (
+            "import os; [os.close(i) for i in (0, 1, 2)]",
+            "import os; f = os.open('/dev/null', os.O_WRONLY); os.dup2(f, 1); os.dup2(f, 2)",
+            "import sys; sys.stdout = sys.stderr = None",
+            "import sys; sys.stdout.close(); sys.__stderr__.close()",
+            "import sys; sys.stdout.detach()",
+            "import os; os.set_blocking(1, False); print('z' * 300_000)",
+            "fs = []\ntry:\n    while True: fs.append(open('/dev/null'))\nexcept OSError: pass",
+        ):
+            with self.subTest(code=code):
+                self.client.run(code)
+                result = self.client.run("import os\nprint('out'); os.system('echo sys'); os.write(2, b'err')\n1/0")
+                self.assertEqual((result.text(), result.text("stderr")), ("out\nsys\n", "err"))
+                self.assertEqual(len(result.of("error")), 1)
+        self.client.run("fs = None")
+
+    def test_forged_messages(self) -> None:
+        find = "import os\nchannel = next(f for f in range(900, 1000) if os.readlink(f'/proc/self/fd/{f}').startswith('socket'))\n"
+        for message in ('b"garbage" * 100', 'b"\\0\\0\\0\\x0b\\0\\0\\0\\0" + b\'{"t":"done"}\'[:11]'):
+            result = self.client.run(find + f"os.write(channel, {message}); import time; time.sleep(5)")
+            self.assertEqual(result.done["status"], "kernel_died")
+        header = '{"t":"done","id":1,"status":"out_of_memory","peak_memory_bytes":1,"files":[]}'
+        result = self.client.run(find + f"h = {header!r}.encode(); os.write(channel, len(h).to_bytes(4, 'big') + bytes(4) + h); import time; time.sleep(5)")
+        self.assertEqual(result.done["status"], "kernel_died")
+        self.assert_healthy()
+
+    def test_slow_reader(self) -> None:
+        """A host that does not read stops the kernel, not the supervisor."""
+        slow = Client(self.sandbox.socket)
+        slow.send({"op": "execute", "code": "for i in range(3000): print('x' * 10000)", "max_output_bytes": 60_000_000})
+        time.sleep(1)
+        self.assertIn(self.client.ask("ping")["kernel"], ("busy", "ready"))
+        self.assertEqual(len(slow.finish().text()), 30_003_000)
+        slow.close()
+
+
+class Memory(SandboxTest):
+    options = {"memory": "1280m", "memory_bytes": 1 << 30}
+
+    def test_hogs(self) -> None:
+        hogs = [
+            "x = bytearray(3 << 30)",
+            "import numpy as np; x = np.ones(400_000_000)",
+            "x = []\nwhile True: x.append('x' * 1_000_000)",
+            "import subprocess; subprocess.run(['python3', '-c', 'x = bytearray(3 << 30)'])\nimport time; time.sleep(5)",
+        ]
+        for code in hogs if GVISOR else hogs[1:3]:
+            with self.subTest(code=code):
+                self.client.run("open('kept.txt', 'w').write('kept')")
+                result = self.client.run(code, timeout_ms=60_000)
+                self.assertEqual((result.done["status"], result.done["state_lost"]), ("out_of_memory", True))
+                notice = next(n for n in result.of("notice") if n["code"] == "out_of_memory")
+                self.assertIn("it needed more than 1 GiB (memory_limit=1g)", notice["message"])
+                self.assertEqual(self.run_text("print(open('kept.txt').read())"), "kept\n")
+
+    def test_memory_file_system(self) -> None:
+        if not GVISOR:
+            self.skipTest("/tmp is not the sandbox's own")
+        code = "x = bytearray(700 << 20)\nopen('/tmp/fill', 'wb').write(bytes(250 << 20)); y = bytearray(200 << 20)"
+        self.assertEqual(self.client.run(code).done["status"], "out_of_memory")
+        self.assertEqual(self.run_text("import os; print(os.path.exists('/tmp/fill'))"), "False\n")
+
+
+class Processes(SandboxTest):
+    def test_fork_bomb(self) -> None:
+        bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
+        result = self.client.run(bomb, timeout_ms=2_000, grace_ms=500)
+        self.assertIn(result.done["status"], ("timed_out", "out_of_memory", "kernel_died"))
+        self.assert_healthy()
+        self.assertEqual(self.client.run("1").notices(), [])
+
+    def test_limit_is_a_plain_error(self) -> None:
+        code = "import os\nn = 0\ntry:\n    while True:\n        if os.fork() == 0: os.execv('/bin/sleep', ['sleep', '60'])\n        n += 1\nexcept OSError as e: print(e.errno, n)"
+        number, count = self.run_text(code).split()
+        self.assertEqual(number, "11")
+        self.assertLess(int(count), 129)
+        self.client.ask("restart")
+        self.assert_healthy()
+
+    def test_thread_bomb(self) -> None:
+        code = "import threading\ne = threading.Event()\nfor i in range(100_000): threading.Thread(target=e.wait, daemon=True).start()"
+        result = self.client.run(code, timeout_ms=60_000)
+        self.assertEqual(result.of("error")[0]["name"], "RuntimeError")
+        self.client.ask("restart")
+        self.assert_healthy()
+
+    def test_answers_meanwhile(self) -> None:
+        thread = threading.Thread(target=self.client.run, args=("import os\n" + "while True: pass",), kwargs={"timeout_ms": 1500})
+        thread.start()
+        with Client(self.sandbox.socket) as other:
+            other.put(self.sandbox.path("meanwhile"), b"x" * 3_000_000)
+            self.assertEqual(len(other.get(self.sandbox.path("meanwhile"))), 3_000_000)
+        thread.join()
