@@ -114,6 +114,8 @@ export class EmbeddedPostgres {
   private isOwner = false;
   private stopping = false;
   private watching: NodeJS.Timeout | undefined;
+  /** The look at the process that is under way; it may be starting it again. */
+  private watched: Promise<void> = Promise.resolve();
 
   private readonly options: EmbeddedPostgresOptions;
 
@@ -156,7 +158,7 @@ export class EmbeddedPostgres {
       await this.claim();
     });
     if (this.isOwner && !this.watching) {
-      this.watching = setInterval(() => void this.watch(), WATCH_INTERVAL_MS).unref();
+      this.watching = setInterval(() => void (this.watched = this.watch()), WATCH_INTERVAL_MS).unref();
     }
   }
 
@@ -166,7 +168,7 @@ export class EmbeddedPostgres {
    */
   async stop(): Promise<void> {
     this.stopping = true;
-    clearInterval(this.watching);
+    await this.endWatch();
     const postmaster = this.postmaster;
     if (!this.isOwner || !postmaster) return;
     for (const { signal, waitMs } of STOP_LADDER) {
@@ -185,9 +187,15 @@ export class EmbeddedPostgres {
   /** Gives the server up and leaves it running; the next to start on this folder owns it. */
   async release(): Promise<void> {
     this.stopping = true;
-    clearInterval(this.watching);
+    await this.endWatch();
     if (this.isOwner) await rm(this.prepared.paths.owner, { force: true });
     this.isOwner = false;
+  }
+
+  private async endWatch(): Promise<void> {
+    clearInterval(this.watching);
+    await this.watched;
+    clearInterval(this.watching);
   }
 
   private get startTimeoutMs(): number {
@@ -261,7 +269,7 @@ export class EmbeddedPostgres {
       if (!this.stopping) await this.start();
     } catch (error) {
       this.options.log(`PostgreSQL could not be started again: ${(error as Error).message}`);
-      this.watching = setInterval(() => void this.watch(), WATCH_INTERVAL_MS).unref();
+      this.watching = setInterval(() => void (this.watched = this.watch()), WATCH_INTERVAL_MS).unref();
     }
   }
 }
