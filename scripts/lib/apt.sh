@@ -37,10 +37,10 @@ apt_install() {
 
 apt_candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p'; }
 
-# debian_mirror: the mirror that this machine's own sources name for the release it runs.
+# debian_mirror [security]: the mirror that this machine's own sources name for the release it runs.
 debian_mirror() {
   local codename
   codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
   apt-get indextargets --format "\$(REPO_URI) \$(CODENAME) \$(ORIGIN) \$(COMPONENT)" 'Identifier: Packages' 2>/dev/null |
-    awk -v c="$codename" '$2 == c && $3 == "Debian" && $4 == "main" { print $1; exit }'
+    awk -v c="$codename${1:+-$1}" '$2 == c && $3 == "Debian" && $4 == "main" { print $1; exit }'
 }
