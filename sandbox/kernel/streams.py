@@ -193,6 +193,6 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 def _usable(text: io.TextIOWrapper) -> bool:
     try:
-        return text.writable()
+        return not text.closed
     except ValueError:
-        return False  # Closed or detached.
+        return False  # Detached.

@@ -154,6 +154,11 @@ class KernelKeeper:
             processes.send_group(self._process.pid, signal.SIGCONT)
             processes.send_group(self._process.pid, signal.SIGINT)
 
+    def kill_now(self) -> None:
+        """The kernel alone, at once; `replace` has to follow."""
+        if self._process is not None:
+            processes.send(self._process.pid, signal.SIGKILL)
+
     def replace(self) -> None:
         """Ends every process of user code and starts afresh. The user is not told: it asked for this."""
         self._user = None

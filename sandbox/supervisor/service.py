@@ -204,7 +204,7 @@ class Service:
         if connection is self._executor or not connection.stream.idle:
             raise Refused("bad_request", "a transfer needs a connection of its own")
         if header["op"] == "put" and self.scanner.count >= self.scanner.max_files:
-            raise Refused("no_space", f"there are {self.scanner.count} files, the most there can be")
+            raise Refused("no_space", f"there are {self.scanner.count} files and directories, the most there can be")
         stream = connection.stream
         rest = stream.lend()
 

@@ -10,7 +10,7 @@ _SHORTEST = 0.004
 _IDLE = 1.0
 _SHORT = 0.01
 """Seconds in which memory cannot grow enough to be worth a sample."""
-_FASTEST_GROWTH = 4_000_000_000
+_FASTEST_GROWTH = 8_000_000_000
 """Bytes a second that two or three processors can dirty; decides when to look again."""
 
 

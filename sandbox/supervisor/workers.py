@@ -106,7 +106,7 @@ class Scanner:
         self._options = options
         self.max_files = options.max_files
         self.count = 0
-        """Files at the last scan, and those put since."""
+        """Directory entries at the last scan, and files put since."""
         self._jobs: deque[Job] = deque()
         self._forgot = False
         self._worker = self._new()

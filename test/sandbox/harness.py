@@ -49,9 +49,11 @@ def require() -> None:
 class Sandbox:
     """Options are those of supervisor/options.py. `data` is the protocol's root of files."""
 
-    def __init__(self, memory: str = "1g", disk: str = "64m", **options: str | int) -> None:
+    def __init__(self, disk: str = "64m", **options: str | int) -> None:
+        # As the orchestrator does: the container's limit lies above what is promised.
+        options = {"memory_bytes": 1 << 30, **options} if GVISOR else options
         self._options = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-        self._memory, self._disk = memory, disk
+        self._disk = disk
         self.name = f"sandbox-test-{uuid.uuid4().hex[:12]}"
         self.directory = tempfile.mkdtemp(prefix="sandbox-test-")
         os.chmod(self.directory, 0o755)
@@ -103,7 +105,7 @@ class Sandbox:
     def _docker(self) -> list[str]:
         run = ["docker", "run", "--rm", "--name", self.name, "--runtime", SETTINGS["SANDBOX_RUNTIME"]]
         run += ["--network=none", "--read-only", "--cap-drop=ALL", *(f"--cap-add={name}" for name in _CAPABILITIES)]
-        run += ["--security-opt=no-new-privileges", f"--memory={self._memory}", "--pids-limit=1024"]
+        run += ["--security-opt=no-new-privileges", "--memory=1280m", "--pids-limit=1024"]
         run += ["--ulimit=nofile=4096", "--hostname=sandbox", "-e", f"SANDBOX_DISK_MOUNTS=/mnt/data={self._disk}"]
         run += ["-v", f"{self.directory}/data:/mnt/data", "-v", f"{self.directory}/run:/run/sandbox"]
         run += ["-v", f"{ROOT}/sandbox:/opt/sandbox:ro", "--tmpfs=/tmp:rw,nosuid,nodev,size=256m,mode=1777"]

@@ -1,6 +1,7 @@
 """put and get: one file over a connection that the supervisor lent to this worker."""
 
 import os
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -115,7 +116,9 @@ def _require_free_name(directory: int, name: bytes, replace: bool) -> None:
         return
     if not replace:
         raise Refused("exists", "there is a file of this name already")
-    tree.require_regular(status)
+    if not stat.S_ISLNK(status.st_mode):
+        # A link is replaced like a file; nothing is written where it points.
+        tree.require_regular(status)
 
 
 def _receive_into(upload: Upload, wire: HostWire, identifier: int) -> bool:

@@ -4,6 +4,7 @@ Used by a file worker only. Directories are opened part by part, each relative t
 user code that swaps a directory for a link in between gains nothing.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -12,20 +13,29 @@ from contextlib import contextmanager
 from . import paths
 from .failures import Refused, refused
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: opening a FIFO returns at once.
-_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: opening a FIFO returns at once. No O_DIRECTORY: together with it, gVisor (20240729) does not
+# heed O_NOFOLLOW and follows the link.
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _open_directory(name: bytes | str, directory: int | None = None) -> int:
+    """Descriptor of a directory that is no link to one."""
+    fd = os.open(name, _OPEN, dir_fd=directory)
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return fd
 
 
 @contextmanager
 def parent(root: str, parts: list[bytes], create: bool = False) -> Iterator[int]:
     """Descriptor of the directory that holds the last part; makes missing ones if `create`."""
-    fd = os.open(root, _DIRECTORY)
+    fd = _open_directory(root)
     try:
         for part in parts[:-1]:
             if create:
                 _make_directory(fd, part)
-            child = os.open(part, _DIRECTORY, dir_fd=fd)
+            child = _open_directory(part, fd)
             os.close(fd)
             fd = child
         yield fd
@@ -46,7 +56,7 @@ def open_file(root: str, parts: list[bytes]) -> int:
     """Descriptor of a regular file, open for reading."""
     with parent(root, parts) as directory:
         require_regular(os.stat(parts[-1], dir_fd=directory, follow_symlinks=False))
-        fd = os.open(parts[-1], _FILE, dir_fd=directory)
+        fd = os.open(parts[-1], _OPEN, dir_fd=directory)
     try:
         require_regular(os.fstat(fd))
     except BaseException:
@@ -80,12 +90,17 @@ class Walk:
 
     def __init__(self, root: str, limit: int) -> None:
         self._root = root
-        self._left = limit
+        self._limit = self._left = limit
         self.files: dict[bytes, Signature] = {}
         self.complete = True
 
+    @property
+    def entries(self) -> int:
+        """Directory entries that were looked at."""
+        return self._limit - self._left
+
     def run(self) -> "Walk":
-        self._directory(os.open(self._root, _DIRECTORY), b"", 1)
+        self._directory(_open_directory(self._root), b"", 1)
         return self
 
     def _directory(self, fd: int, prefix: bytes, depth: int) -> None:
@@ -126,7 +141,7 @@ class Walk:
             self.complete = False
             return
         try:
-            child = os.open(path[len(prefix) :], _DIRECTORY, dir_fd=fd)
+            child = _open_directory(path[len(prefix) :], fd)
         except OSError:
             return
         self._directory(child, path + b"/", depth + 1)

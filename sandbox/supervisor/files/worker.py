@@ -71,7 +71,7 @@ class Worker:
                 changes, walk = self._snapshot.scan(request["max_files"])
                 files = fitting(changes)
                 cut = len(files) < len(changes)
-                return {"files": files, "complete": walk.complete and not cut, "count": len(walk.files)}
+                return {"files": files, "complete": walk.complete and not cut, "count": walk.entries}
             case "empty":
                 empty_directories(request["directories"])
                 return {}
