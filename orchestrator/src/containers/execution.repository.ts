@@ -29,8 +29,10 @@ export interface ExecutionEnd {
 export class ExecutionRepository {
   constructor(private readonly prisma: PrismaService) {}
 
-  async insert(row: NewExecution): Promise<ExecutionRow> {
-    return this.prisma.execution.create({ data: { ...row, responseId: row.responseId ?? null } });
+  /** `running` when its turn has come already; that saves a write on the way to the first output. */
+  async insert(row: NewExecution, running: boolean): Promise<ExecutionRow> {
+    const state = running ? { status: 'running' as const, startedAt: new Date() } : {};
+    return this.prisma.execution.create({ data: { ...row, ...state, responseId: row.responseId ?? null } });
   }
 
   async markRunning(id: string): Promise<void> {
@@ -40,13 +42,13 @@ export class ExecutionRepository {
     });
   }
 
-  /** Writes the end once; a second writer changes nothing. */
+  /** Writes the end once; a second writer changes nothing and gets the row as it is. */
   async finish(id: string, end: ExecutionEnd): Promise<ExecutionRow> {
-    await this.prisma.execution.updateMany({
+    const [written] = await this.prisma.execution.updateManyAndReturn({
       where: { id, status: { in: ['queued', 'running'] } },
       data: { ...end, endedAt: new Date() },
     });
-    return this.prisma.execution.findUniqueOrThrow({ where: { id } });
+    return written ?? this.prisma.execution.findUniqueOrThrow({ where: { id } });
   }
 
   /** Ends a row that nobody ended; does nothing otherwise. */

@@ -87,33 +87,28 @@ export class ExecutionService implements OnApplicationBootstrap {
   async *run(container: ContainerRow, code: string, options: RunOptions = {}): AsyncGenerator<RunEvent> {
     const abort = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
-    const timeoutMs = Math.min(
-      options.timeoutMs ?? this.env.EXECUTION_TIMEOUT_MS,
-      this.env.EXECUTION_MAX_TIMEOUT_MS,
-    );
-    const row = await this.executions.insert({
-      id: newId.execution(),
-      containerId: container.id,
-      projectId: container.projectId,
-      responseId: options.responseId,
-      code: storableText(code),
-      timeoutMs,
-    });
-    this.running.set(row.id, abort);
-    const beat = setInterval(
-      () => void this.containers.heartbeat(container.id).catch(() => {}),
-      HEARTBEAT_MS,
-    );
+    const isIdle = !this.turns.isBusy(container.id);
+    const turn = this.turns.acquire(container.id);
+    const beat = setInterval(() => this.beat(container.id), HEARTBEAT_MS);
+    let row: ExecutionRow | undefined;
+    let ended = false;
     try {
+      row = await this.insert(container, code, options, isIdle);
+      this.running.set(row.id, abort);
       yield { type: 'started', execution: row };
-      yield* this.inTurn(container, row, code, signal);
+      for await (const event of this.inTurn(container, row, code, signal, turn)) {
+        ended ||= event.type === 'finished';
+        yield event;
+      }
     } finally {
       clearInterval(beat);
       abort.abort();
-      this.running.delete(row.id);
-      // A consumer that stopped listening leaves no row that looks as if it still ran.
-      await this.executions.close(row.id);
-      await this.containers.heartbeat(container.id);
+      void turn.then((end) => end());
+      if (row) {
+        this.running.delete(row.id);
+        // A consumer that stopped listening leaves no row that looks as if it still ran.
+        if (!ended) await this.executions.close(row.id);
+      }
     }
   }
 
@@ -155,11 +150,36 @@ export class ExecutionService implements OnApplicationBootstrap {
     return found;
   }
 
+  private beat(containerId: string): void {
+    this.containers.heartbeat(containerId).catch((error: unknown) => {
+      this.logger.warn({ err: error, containerId }, 'a busy container could not be kept from expiring');
+    });
+  }
+
+  private insert(
+    container: ContainerRow,
+    code: string,
+    options: RunOptions,
+    isIdle: boolean,
+  ): Promise<ExecutionRow> {
+    const asked = options.timeoutMs ?? this.env.EXECUTION_TIMEOUT_MS;
+    const row = {
+      id: newId.execution(),
+      containerId: container.id,
+      projectId: container.projectId,
+      responseId: options.responseId,
+      code: storableText(code),
+      timeoutMs: Math.min(asked, this.env.EXECUTION_MAX_TIMEOUT_MS),
+    };
+    return this.executions.insert(row, isIdle);
+  }
+
   private async *inTurn(
     container: ContainerRow,
     row: ExecutionRow,
     code: string,
     signal: AbortSignal,
+    turn: Promise<() => void>,
   ): AsyncGenerator<RunEvent> {
     const progress: Progress = {
       outputs: new OutputCollector(),
@@ -171,7 +191,7 @@ export class ExecutionService implements OnApplicationBootstrap {
     let files: ImportedFile[] = [];
     let failure: ExecutionState | null = null;
     let cause: unknown;
-    const endTurn = await this.turns.acquire(container.id);
+    const endTurn = await turn;
     try {
       if (signal.aborted) failure = 'interrupted';
       else files = yield* this.onSandbox(container, row, code, signal, progress);
@@ -182,7 +202,10 @@ export class ExecutionService implements OnApplicationBootstrap {
     } finally {
       endTurn();
     }
-    const execution = await this.finish(row, progress, files, failure);
+    const [execution] = await Promise.all([
+      this.finish(row, progress, files, failure),
+      this.containers.heartbeat(container.id),
+    ]);
     yield { type: 'finished', execution, files, images: progress.images, cause };
   }
 
@@ -202,7 +225,7 @@ export class ExecutionService implements OnApplicationBootstrap {
           'The sandbox of this container was replaced: variables and imports are lost, files in /mnt/data are kept.',
         );
       }
-      await this.executions.markRunning(row.id);
+      if (row.status === 'queued') await this.executions.markRunning(row.id);
       for await (const event of lease.sandbox.execute(code, this.limits(row.timeoutMs, signal))) {
         const output = await this.observe(container, event, progress);
         if (output) yield { type: 'output', output };

@@ -43,14 +43,14 @@ export class SweepService {
 
   /** Removes sandboxes that neither a container nor the warm pool claims. */
   private async reconcile(youngMs: number): Promise<number> {
-    const claimed = new Set<string>([...this.pool.warmIds(), ...this.bindings.boundIds()]);
     const live = await this.driver.list();
-    for (const row of await this.containers.bound()) {
-      if (row.sandboxId && row.status === 'running') claimed.add(row.sandboxId);
-    }
-    // Asked again after the rows, so that one that was claimed meanwhile is not taken for lost.
-    for (const id of this.pool.warmIds()) claimed.add(id);
-    for (const id of this.bindings.boundIds()) claimed.add(id);
+    const bound = (await this.containers.bound()).filter((row) => row.status === 'running');
+    // Asked after the list: what was started or taken up meanwhile is known by now.
+    const claimed = new Set<string>([
+      ...this.pool.ownIds(),
+      ...this.bindings.boundIds(),
+      ...bound.map((row) => row.sandboxId ?? ''),
+    ]);
     const lost = live.filter(
       (sandbox) =>
         !claimed.has(sandbox.id) &&

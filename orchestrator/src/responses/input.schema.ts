@@ -18,10 +18,20 @@ const inputFile = z.object({
   filename: maybe(z.string()),
   file_url: maybe(z.string()),
 });
-const outputText = z.object({ type: z.literal('output_text'), text: z.string(), annotations: maybe(z.array(z.unknown())) });
+const outputText = z.object({
+  type: z.literal('output_text'),
+  text: z.string(),
+  annotations: maybe(z.array(z.unknown())),
+});
 const refusal = z.object({ type: z.literal('refusal'), refusal: z.string() });
 
-export const contentPart = z.discriminatedUnion('type', [inputText, inputImage, inputFile, outputText, refusal]);
+export const contentPart = z.discriminatedUnion('type', [
+  inputText,
+  inputImage,
+  inputFile,
+  outputText,
+  refusal,
+]);
 export type ContentPart = z.output<typeof contentPart>;
 
 const status = maybe(z.string());
@@ -36,7 +46,14 @@ const message = z.object({
   phase: maybe(z.string()),
 });
 
-const functionCall = z.object({ type: z.literal('function_call'), id, call_id: z.string(), name: z.string(), arguments: z.string(), status });
+const functionCall = z.object({
+  type: z.literal('function_call'),
+  id,
+  call_id: z.string(),
+  name: z.string(),
+  arguments: z.string(),
+  status,
+});
 
 const functionCallOutput = z.object({
   type: z.literal('function_call_output'),
@@ -83,7 +100,10 @@ function withType(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const item = value as Record<string, unknown>;
   if (item['type'] !== undefined && item['type'] !== null) return value;
-  return { ...item, type: item['role'] === undefined && typeof item['id'] === 'string' ? 'item_reference' : 'message' };
+  return {
+    ...item,
+    type: item['role'] === undefined && typeof item['id'] === 'string' ? 'item_reference' : 'message',
+  };
 }
 
 export const inputItemSchema = z.preprocess(withType, union);

@@ -14,7 +14,11 @@ export class ResponseStore {
    * Numbers the drafts and yields them. A stored response is on disk before its terminal event is
    * told, so a client that saw the end can retrieve it.
    */
-  async *follow(projectId: string, initial: ResponseObject, drafts: AsyncIterable<DraftEvent>): AsyncGenerator<StreamEvent, ResponseObject> {
+  async *follow(
+    projectId: string,
+    initial: ResponseObject,
+    drafts: AsyncIterable<DraftEvent>,
+  ): AsyncGenerator<StreamEvent, ResponseObject> {
     const sequencer = new Sequencer(initial);
     for await (const draft of drafts) {
       const event = sequencer.next(draft);
@@ -26,9 +30,12 @@ export class ResponseStore {
 
   private async keep(projectId: string, response: ResponseObject): Promise<void> {
     const written = await this.responses.finish(projectId, response);
-    if (!written) this.logger.warn({ responseId: response.id }, 'a response had ended before; its second end is dropped');
+    if (!written)
+      this.logger.warn({ responseId: response.id }, 'a response had ended before; its second end is dropped');
   }
 }
 
 const isEnd = (draft: DraftEvent): boolean =>
-  draft.type === 'response.completed' || draft.type === 'response.failed' || draft.type === 'response.incomplete';
+  draft.type === 'response.completed' ||
+  draft.type === 'response.failed' ||
+  draft.type === 'response.incomplete';

@@ -7,7 +7,13 @@ import type { ResponseObject } from './response.types.js';
 function echoTools(tools: CreateResponseRequest['tools']): unknown[] {
   return (tools ?? []).map((tool) =>
     tool.type === 'function'
-      ? { type: 'function', description: tool.description ?? null, name: tool.name, parameters: tool.parameters ?? null, strict: tool.strict ?? true }
+      ? {
+          type: 'function',
+          description: tool.description ?? null,
+          name: tool.name,
+          parameters: tool.parameters ?? null,
+          strict: tool.strict ?? true,
+        }
       : dropUndefined(tool),
   );
 }
@@ -17,7 +23,8 @@ const dropUndefined = (value: unknown): unknown =>
   value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
 
 export function newResponse(id: string, request: CreateResponseRequest, createdAt: Date): ResponseObject {
-  const conversation = typeof request.conversation === 'string' ? { id: request.conversation } : request.conversation;
+  const conversation =
+    typeof request.conversation === 'string' ? { id: request.conversation } : request.conversation;
   return {
     id,
     object: 'response',
@@ -37,7 +44,10 @@ export function newResponse(id: string, request: CreateResponseRequest, createdA
     ...(conversation ? { conversation } : {}),
     prompt_cache_key: request.prompt_cache_key ?? null,
     prompt_cache_retention: request.prompt_cache_retention ?? null,
-    reasoning: { effort: request.reasoning?.effort ?? null, summary: request.reasoning?.summary ?? request.reasoning?.generate_summary ?? null },
+    reasoning: {
+      effort: request.reasoning?.effort ?? null,
+      summary: request.reasoning?.summary ?? request.reasoning?.generate_summary ?? null,
+    },
     safety_identifier: request.safety_identifier ?? null,
     service_tier: request.service_tier ?? 'auto',
     store: request.store ?? true,
@@ -47,7 +57,9 @@ export function newResponse(id: string, request: CreateResponseRequest, createdA
     frequency_penalty: 0,
     presence_penalty: 0,
     text: {
-      format: (dropUndefined(request.text?.format) as Record<string, unknown> | undefined) ?? { type: 'text' },
+      format: (dropUndefined(request.text?.format) as Record<string, unknown> | undefined) ?? {
+        type: 'text',
+      },
       verbosity: request.text?.verbosity ?? 'medium',
     },
     tool_choice: request.tool_choice ?? 'auto',

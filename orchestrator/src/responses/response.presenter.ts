@@ -28,13 +28,22 @@ export class ResponsePresenter {
       return { ...event, response: await this.response(projectId, event.response, include) };
     }
     if (event.type === 'response.output_item.done' && event.item) {
-      return { ...event, item: (await this.item(projectId, event.item as unknown as AnyItem, include)) as never };
+      return {
+        ...event,
+        item: (await this.item(projectId, event.item as unknown as AnyItem, include)) as never,
+      };
     }
     return event;
   }
 
-  async response(projectId: string, response: ResponseObject, include: readonly Include[]): Promise<ResponseObject> {
-    const output = await Promise.all(response.output.map((item) => this.item(projectId, item as unknown as AnyItem, include)));
+  async response(
+    projectId: string,
+    response: ResponseObject,
+    include: readonly Include[],
+  ): Promise<ResponseObject> {
+    const output = await Promise.all(
+      response.output.map((item) => this.item(projectId, item as unknown as AnyItem, include)),
+    );
     return { ...response, output: output as never };
   }
 
@@ -61,7 +70,8 @@ export class ResponsePresenter {
   /** The whole image in one URL (contract §2.7). */
   async dataUrl(file: { readonly path: string; readonly blobSha256: string }): Promise<string> {
     const chunks: Buffer[] = [];
-    for await (const chunk of (await this.blobs.read(file.blobSha256)) as AsyncIterable<Buffer>) chunks.push(chunk);
+    for await (const chunk of (await this.blobs.read(file.blobSha256)) as AsyncIterable<Buffer>)
+      chunks.push(chunk);
     const mime = file.path.endsWith('.jpg') ? 'image/jpeg' : 'image/png';
     return `data:${mime};base64,${Buffer.concat(chunks).toString('base64')}`;
   }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Prisma, Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
 import type { InputItem } from './input.schema.js';
-import type { OutputItem, ResponseObject, ResponseStatus } from './response.types.js';
+import type { OutputItem, ResponseObject } from './response.types.js';
 
 export type ResponseRow = Response;
 export type ResponseItemRow = ResponseItem;
@@ -36,7 +36,13 @@ export class ResponseRepository {
         request: json(request),
         body: json(stored),
         items: {
-          create: input.map((item, position) => ({ id: item.id, projectId: row.projectId, kind: 'input' as const, position, item: json(item) })),
+          create: input.map((item, position) => ({
+            id: item.id,
+            projectId: row.projectId,
+            kind: 'input' as const,
+            position,
+            item: json(item),
+          })),
         },
       },
     });
@@ -57,7 +63,14 @@ export class ResponseRepository {
       if (count === 0) return false;
       await tx.responseItem.deleteMany({ where: { responseId: response.id, kind: 'output' } });
       await tx.responseItem.createMany({
-        data: output.map((item, position) => ({ id: item.id, responseId: response.id, projectId, kind: 'output' as const, position, item: json(item) })),
+        data: output.map((item, position) => ({
+          id: item.id,
+          responseId: response.id,
+          projectId,
+          kind: 'output' as const,
+          position,
+          item: json(item),
+        })),
       });
       return true;
     });
@@ -102,21 +115,26 @@ export class ResponseRepository {
   }
 
   async markDeleted(id: string): Promise<boolean> {
-    const { count } = await this.prisma.response.updateMany({ where: { id, deletedAt: null }, data: { deletedAt: new Date() } });
+    const { count } = await this.prisma.response.updateMany({
+      where: { id, deletedAt: null },
+      data: { deletedAt: new Date() },
+    });
     return count === 1;
   }
 
   /** At boot: responses an earlier process left running, which nobody will finish. */
   async failAbandoned(error: { code: string; message: string }): Promise<number> {
-    return this.prisma.$executeRaw`
-      UPDATE "Response"
-         SET "status" = 'failed',
-             "body" = jsonb_set(jsonb_set("body", '{status}', '"failed"'), '{error}', ${JSON.stringify(error)}::jsonb)
-       WHERE "status" IN ('queued', 'in_progress')`;
-  }
-
-  statusOf(row: ResponseRow): ResponseStatus {
-    return row.status;
+    const rows = await this.prisma.response.findMany({
+      where: { status: { in: ['queued', 'in_progress'] } },
+    });
+    for (const row of rows) {
+      const body = { ...(row.body as object), status: 'failed', error };
+      await this.prisma.response.updateMany({
+        where: { id: row.id, status: row.status },
+        data: { status: 'failed', body: json(body) },
+      });
+    }
+    return rows.length;
   }
 
   outputOf(items: readonly ResponseItemRow[]): OutputItem[] {

@@ -20,14 +20,17 @@ const INCLUDES = [
 export const includeSchema = z.array(z.enum(INCLUDES));
 export type Include = (typeof INCLUDES)[number];
 
-const int = (min: number, max?: number) => integer({ min, ...(max === undefined ? {} : { max }), fromText: false });
+const int = (min: number, max?: number) =>
+  integer({ min, ...(max === undefined ? {} : { max }), fromText: false });
 
 const formatSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text') }),
   z.strictObject({ type: z.literal('json_object') }),
   z.strictObject({
     type: z.literal('json_schema'),
-    name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, underscores or dashes'),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, underscores or dashes'),
     schema: z.record(z.string(), z.unknown()),
     strict: maybe(z.boolean()),
     description: maybe(z.string()),
@@ -44,7 +47,8 @@ const reasoningSchema = z.strictObject({
 
 const unsupported = (message: string) =>
   maybe(z.unknown()).superRefine((value, context) => {
-    if (value !== undefined) context.addIssue({ code: 'custom', message, params: { code: 'unsupported_parameter' } });
+    if (value !== undefined)
+      context.addIssue({ code: 'custom', message, params: { code: 'unsupported_parameter' } });
   });
 
 export const createResponseSchema = z
@@ -60,7 +64,9 @@ export const createResponseSchema = z
     temperature: maybe(z.number().min(0).max(2)),
     top_p: maybe(z.number().min(0).max(1)),
     top_logprobs: maybe(int(0, 20)),
-    text: maybe(z.strictObject({ format: maybe(formatSchema), verbosity: maybe(z.enum(['low', 'medium', 'high'])) })),
+    text: maybe(
+      z.strictObject({ format: maybe(formatSchema), verbosity: maybe(z.enum(['low', 'medium', 'high'])) }),
+    ),
     reasoning: maybe(reasoningSchema),
     stream: maybe(z.boolean()),
     stream_options: maybe(z.strictObject({ include_obfuscation: maybe(z.boolean()) })),
@@ -77,8 +83,16 @@ export const createResponseSchema = z
     prompt_cache_key: maybe(z.string()),
     prompt_cache_retention: maybe(z.enum(['in_memory', 'in-memory', '24h'])),
     prompt_cache_options: maybe(z.record(z.string(), z.unknown())),
-    context_management: maybe(z.array(z.strictObject({ type: z.enum(['compaction']), compact_threshold: maybe(int(1000)) }))),
-    prompt: maybe(z.strictObject({ id: z.string(), version: maybe(z.string()), variables: maybe(z.record(z.string(), z.unknown())) })),
+    context_management: maybe(
+      z.array(z.strictObject({ type: z.enum(['compaction']), compact_threshold: maybe(int(1000)) })),
+    ),
+    prompt: maybe(
+      z.strictObject({
+        id: z.string(),
+        version: maybe(z.string()),
+        variables: maybe(z.record(z.string(), z.unknown())),
+      }),
+    ),
     moderation: unsupported("'moderation' is not supported by this server."),
     access_programs: unsupported("'access_programs' is not supported by this server."),
     image: unsupported("'image' is not supported by this server."),
@@ -100,26 +114,46 @@ const CHAT_KEYS: Readonly<Record<string, string>> = {
 /** Model and input come before everything else, then known mistakes, then the schema (contract §1.1). */
 export function parseCreateResponse(body: unknown): CreateResponseRequest {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new ApiError('invalid_type', `Invalid body: expected an object, but got ${describeValue(body)} instead.`);
+    throw new ApiError(
+      'invalid_type',
+      `Invalid body: expected an object, but got ${describeValue(body)} instead.`,
+    );
   }
   const { model, input, prompt, previous_response_id, conversation } = body as Record<string, unknown>;
   if (model === undefined && (prompt ?? undefined) === undefined) {
-    throw new ApiError('missing_required_parameter', "Missing required parameter: 'model'.", { param: 'model' });
+    throw new ApiError('missing_required_parameter', "Missing required parameter: 'model'.", {
+      param: 'model',
+    });
   }
   if (model !== undefined && typeof model !== 'string') {
-    throw new ApiError('invalid_type', `Invalid type for 'model': expected a string, but got ${describeValue(model)} instead.`, { param: 'model' });
+    throw new ApiError(
+      'invalid_type',
+      `Invalid type for 'model': expected a string, but got ${describeValue(model)} instead.`,
+      { param: 'model' },
+    );
   }
   const mistaken = Object.keys(body).find((key) => Object.hasOwn(CHAT_KEYS, key));
   if (mistaken !== undefined) {
-    throw new ApiError('unsupported_parameter', `Unsupported parameter: '${mistaken}'. In the Responses API, ${CHAT_KEYS[mistaken]}.`, { param: mistaken });
+    throw new ApiError(
+      'unsupported_parameter',
+      `Unsupported parameter: '${mistaken}'. In the Responses API, ${CHAT_KEYS[mistaken]}.`,
+      { param: mistaken },
+    );
   }
-  const hasContext = [prompt, previous_response_id, conversation].some((value) => (value ?? undefined) !== undefined);
+  const hasContext = [prompt, previous_response_id, conversation].some(
+    (value) => (value ?? undefined) !== undefined,
+  );
   if (!hasContext) {
     if ((input ?? undefined) === undefined) {
-      throw new ApiError('missing_required_parameter', "Missing required parameter: 'input'.", { param: 'input' });
+      throw new ApiError('missing_required_parameter', "Missing required parameter: 'input'.", {
+        param: 'input',
+      });
     }
     if (input === '' || (Array.isArray(input) && input.length === 0)) {
-      throw new ApiError('missing_required_parameter', 'One of "input" or "previous_response_id" or \'prompt\' or \'conversation\' must be provided.');
+      throw new ApiError(
+        'missing_required_parameter',
+        'One of "input" or "previous_response_id" or \'prompt\' or \'conversation\' must be provided.',
+      );
     }
   }
   return parseWire(createResponseSchema, body);

@@ -118,8 +118,17 @@ export interface ResponseObject {
 export type DraftEvent =
   | { readonly type: 'response.created' | 'response.queued' | 'response.in_progress' }
   | { readonly type: 'response.completed'; readonly usage: Usage }
-  | { readonly type: 'response.incomplete'; readonly reason: 'max_output_tokens' | 'content_filter'; readonly usage: Usage | null }
-  | { readonly type: 'response.failed'; readonly status: 'failed' | 'cancelled'; readonly error: { readonly code: string; readonly message: string } | null; readonly usage: Usage | null }
+  | {
+      readonly type: 'response.incomplete';
+      readonly reason: 'max_output_tokens' | 'content_filter';
+      readonly usage: Usage | null;
+    }
+  | {
+      readonly type: 'response.failed';
+      readonly status: 'failed' | 'cancelled';
+      readonly error: { readonly code: string; readonly message: string } | null;
+      readonly usage: Usage | null;
+    }
   | { readonly type: 'response.output_item.added' | 'response.output_item.done'; readonly item: OutputItem }
   | ItemEvent;
 

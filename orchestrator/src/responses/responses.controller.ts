@@ -1,4 +1,16 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+} from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -15,8 +27,15 @@ import type { ResponseObject } from './response.types.js';
 import { ResponsesService } from './responses.service.js';
 
 /** `include=a` and `include[]=a&include[]=b` are one thing (contract §7.3). */
-const includeQuery = z.preprocess((value) => (typeof value === 'string' ? [value] : value), maybe(includeSchema));
-const retrieveQuery = z.object({ include: includeQuery, stream: maybe(queryBoolean()), starting_after: z.coerce.number().int().optional() });
+const includeQuery = z.preprocess(
+  (value) => (typeof value === 'string' ? [value] : value),
+  maybe(includeSchema),
+);
+const retrieveQuery = z.object({
+  include: includeQuery,
+  stream: maybe(queryBoolean()),
+  starting_after: z.coerce.number().int().optional(),
+});
 const itemsQuery = pageQuery().extend({ include: includeQuery });
 
 /** Contract §1.1. */
@@ -57,7 +76,11 @@ export class ResponsesController {
   ): Promise<ResponseObject> {
     const response = await this.responses.retrieve(caller.projectId, id, query.include ?? []);
     if (query.stream) {
-      throw new ApiError('invalid_request', 'This response cannot be streamed because it was not created with background=true.', { param: 'stream' });
+      throw new ApiError(
+        'invalid_request',
+        'This response cannot be streamed because it was not created with background=true.',
+        { param: 'stream' },
+      );
     }
     return response;
   }

@@ -14,6 +14,14 @@ import { RunFactory } from './run-factory.js';
 @Module({
   imports: [ContainersModule, FilesModule, LlmModule],
   controllers: [ResponsesController],
-  providers: [ResponsesService, ResponseRepository, ResponseStore, ResponsePresenter, ContextService, InputFiles, RunFactory],
+  providers: [
+    ResponsesService,
+    ResponseRepository,
+    ResponseStore,
+    ResponsePresenter,
+    ContextService,
+    InputFiles,
+    RunFactory,
+  ],
 })
 export class ResponsesModule {}

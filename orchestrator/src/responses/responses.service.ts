@@ -36,7 +36,11 @@ export class ResponsesService implements OnApplicationBootstrap {
    * Accepts a request and returns its events, as the caller asked to see them. Rejects with what is
    * wrong with the request; once events flow, failures are events (contract §3.5).
    */
-  async create(projectId: string, request: CreateResponseRequest, signal: AbortSignal): Promise<AsyncGenerator<StreamEvent>> {
+  async create(
+    projectId: string,
+    request: CreateResponseRequest,
+    signal: AbortSignal,
+  ): Promise<AsyncGenerator<StreamEvent>> {
     this.refuseUnsupported(request);
     const prepared = await this.runs.prepare(projectId, request);
     const createdAt = new Date();
@@ -60,7 +64,11 @@ export class ResponsesService implements OnApplicationBootstrap {
   }
 
   /** The same run without a stream: its last snapshot. */
-  async createAndWait(projectId: string, request: CreateResponseRequest, signal: AbortSignal): Promise<ResponseObject> {
+  async createAndWait(
+    projectId: string,
+    request: CreateResponseRequest,
+    signal: AbortSignal,
+  ): Promise<ResponseObject> {
     let last: ResponseObject | undefined;
     for await (const event of await this.create(projectId, request, signal)) last = event.response ?? last;
     if (!last) throw new ApiError('server_error', 'The response ended without a result.');
@@ -70,24 +78,35 @@ export class ResponsesService implements OnApplicationBootstrap {
   async retrieve(projectId: string, id: string, include: readonly Include[]): Promise<ResponseObject> {
     const row = await this.find(projectId, id);
     const output = this.responses.outputOf(await this.responses.items(id, 'output'));
-    return this.presenter.response(projectId, { ...(row.body as unknown as ResponseObject), output }, include);
+    return this.presenter.response(
+      projectId,
+      { ...(row.body as unknown as ResponseObject), output },
+      include,
+    );
   }
 
   async delete(projectId: string, id: string): Promise<void> {
     const row = await this.find(projectId, id);
-    if (isRunning(row.status)) throw new ApiError('invalid_request', 'Cannot delete an in-progress response.');
+    if (isRunning(row.status))
+      throw new ApiError('invalid_request', 'Cannot delete an in-progress response.');
     if (!(await this.responses.markDeleted(id))) throw notFound.response(id);
   }
 
   /** Input items, those inherited through `previous_response_id` included (contract §1.1, R5). */
-  async inputItems(projectId: string, id: string, query: PageQuery & { include: readonly Include[] }): Promise<Page<unknown>> {
+  async inputItems(
+    projectId: string,
+    id: string,
+    query: PageQuery & { include: readonly Include[] },
+  ): Promise<Page<unknown>> {
     await this.find(projectId, id);
     const items = await this.context.listed(projectId, id);
     if (query.order === 'desc') items.reverse();
     const from = query.after === undefined ? 0 : items.findIndex((item) => item.id === query.after) + 1;
     if (query.after !== undefined && from === 0) throw notFound.cursor();
     const shown = items.slice(from, from + query.limit);
-    const data = await Promise.all(shown.map((item: StoredItem) => this.presenter.item(projectId, item as never, query.include)));
+    const data = await Promise.all(
+      shown.map((item: StoredItem) => this.presenter.item(projectId, item as never, query.include)),
+    );
     return {
       object: 'list',
       data,
@@ -105,21 +124,34 @@ export class ResponsesService implements OnApplicationBootstrap {
 
   private refuseUnsupported(request: CreateResponseRequest): void {
     if (request.prompt) {
-      throw new ApiError('not_found', `Prompt with id '${request.prompt.id}' not found.`, { param: 'prompt' });
+      throw new ApiError('not_found', `Prompt with id '${request.prompt.id}' not found.`, {
+        param: 'prompt',
+      });
     }
     if (request.conversation !== undefined && request.previous_response_id !== undefined) {
-      throw new ApiError('mutually_exclusive_parameters', "Mutually exclusive parameters: send either 'previous_response_id' or 'conversation', not both.");
+      throw new ApiError(
+        'mutually_exclusive_parameters',
+        "Mutually exclusive parameters: send either 'previous_response_id' or 'conversation', not both.",
+      );
     }
     if (request.conversation !== undefined) {
       const id = typeof request.conversation === 'string' ? request.conversation : request.conversation.id;
       throw new ApiError('not_found', `Conversation with id '${id}' not found.`);
     }
     if (request.background) {
-      throw new ApiError('unsupported_parameter', "'background' is not supported by this version of the server.", { param: 'background' });
+      throw new ApiError(
+        'unsupported_parameter',
+        "'background' is not supported by this version of the server.",
+        { param: 'background' },
+      );
     }
   }
 
-  private async *show(projectId: string, events: AsyncIterable<StreamEvent>, include: readonly Include[]): AsyncGenerator<StreamEvent> {
+  private async *show(
+    projectId: string,
+    events: AsyncIterable<StreamEvent>,
+    include: readonly Include[],
+  ): AsyncGenerator<StreamEvent> {
     for await (const event of events) yield await this.presenter.event(projectId, event, include);
   }
 }

@@ -41,10 +41,16 @@ export class RunFactory {
   /** Rejects with what the request got wrong; nothing has been answered yet. */
   async prepare(projectId: string, request: CreateResponseRequest): Promise<PreparedRun> {
     const model = await this.models.find(request.model);
-    if (!model) throw new ApiError('model_not_found', `The requested model '${request.model}' does not exist.`, { param: 'model' });
+    if (!model)
+      throw new ApiError('model_not_found', `The requested model '${request.model}' does not exist.`, {
+        param: 'model',
+      });
     const tools = request.tools ?? [];
     this.checkTools(tools, request.tool_choice, model);
-    const earlier = request.previous_response_id === undefined ? [] : await this.context.before(projectId, request.previous_response_id);
+    const earlier =
+      request.previous_response_id === undefined
+        ? []
+        : await this.context.before(projectId, request.previous_response_id);
     const input = await this.context.input(projectId, request.input);
     const items: InputItem[] = [...earlier, ...input];
     this.context.checkAnswered(items);
@@ -52,25 +58,50 @@ export class RunFactory {
     await container?.prepare();
     const notes = await this.inputFiles.place(projectId, items, container, model.vision);
     const messages = await this.messages(request, items, notes, container);
-    return { input, start: (responseId, signal) => this.run({ responseId, signal, model, request, messages, tools, container }) };
+    return {
+      input,
+      start: (responseId, signal) =>
+        this.run({ responseId, signal, model, request, messages, tools, container }),
+    };
   }
 
   private checkTools(tools: readonly Tool[], choice: unknown, model: Model): void {
     const interpreters = tools.flatMap((tool, index) => (tool.type === 'code_interpreter' ? [index] : []));
     if (interpreters.length > 1) {
-      throw new ApiError('invalid_value', "Only one 'code_interpreter' tool is allowed in a request.", { param: `tools[${interpreters[1]}]` });
+      throw new ApiError('invalid_value', "Only one 'code_interpreter' tool is allowed in a request.", {
+        param: `tools[${interpreters[1]}]`,
+      });
     }
     if (tools.length > 0 && !model.tools) {
-      throw new ApiError('unsupported_value', `The model '${model.id}' cannot call tools. Choose another model or send no tools.`, { param: 'tools' });
+      throw new ApiError(
+        'unsupported_value',
+        `The model '${model.id}' cannot call tools. Choose another model or send no tools.`,
+        { param: 'tools' },
+      );
     }
     const wanted = namedTools(choice);
-    const missing = wanted.find((each) => !tools.some((tool) => tool.type === each.type && (each.name === undefined || (tool.type === 'function' && tool.name === each.name))));
+    const missing = wanted.find(
+      (each) =>
+        !tools.some(
+          (tool) =>
+            tool.type === each.type &&
+            (each.name === undefined || (tool.type === 'function' && tool.name === each.name)),
+        ),
+    );
     if (missing) {
-      throw new ApiError('invalid_value', `Tool choice '${missing.name ?? missing.type}' not found in 'tools' parameter.`, { param: 'tool_choice' });
+      throw new ApiError(
+        'invalid_value',
+        `Tool choice '${missing.name ?? missing.type}' not found in 'tools' parameter.`,
+        { param: 'tool_choice' },
+      );
     }
   }
 
-  private container(projectId: string, tools: readonly Tool[], items: readonly InputItem[]): ContainerContext | null {
+  private container(
+    projectId: string,
+    tools: readonly Tool[],
+    items: readonly InputItem[],
+  ): ContainerContext | null {
     const index = tools.findIndex((tool) => tool.type === 'code_interpreter');
     if (index < 0) return null;
     return new ContainerContext(this.containers, this.containerFiles, {
@@ -89,7 +120,10 @@ export class RunFactory {
     container: ContainerContext | null,
   ): Promise<LlmMessage[]> {
     const files = container?.exists ? (await container.linkableFiles()).map((file) => file.path) : [];
-    return [...instructionsMessage(request.instructions, container !== null, files), ...toMessages(items, notes)];
+    return [
+      ...instructionsMessage(request.instructions, container !== null, files),
+      ...toMessages(items, notes),
+    ];
   }
 
   private run(parts: {
@@ -134,7 +168,12 @@ export class RunFactory {
 const toLlmTool = (tool: Tool): LlmTool =>
   tool.type === 'code_interpreter'
     ? pythonTool
-    : { name: tool.name, description: tool.description ?? '', parameters: tool.parameters ?? { type: 'object', properties: {} }, strict: tool.strict ?? true };
+    : {
+        name: tool.name,
+        description: tool.description ?? '',
+        parameters: tool.parameters ?? { type: 'object', properties: {} },
+        strict: tool.strict ?? true,
+      };
 
 /** The tools that `tool_choice` names and that must therefore be in `tools`. */
 function namedTools(choice: unknown): { type: string; name?: string | undefined }[] {
@@ -143,4 +182,3 @@ function namedTools(choice: unknown): { type: string; name?: string | undefined 
   if (asked.type === 'allowed_tools') return asked.tools ?? [];
   return [asked.type === 'function' ? { type: 'function', name: asked.name } : { type: asked.type }];
 }
-

@@ -1,7 +1,12 @@
 /** The `tools` and `tool_choice` parameters (contract §4). */
 import { z } from 'zod';
 import { maybe } from '../common/wire-schema.js';
-import { MAX_FILE_IDS, memoryLimitSchema, networkPolicySchema, sessionKeySchema } from '../containers/container.schema.js';
+import {
+  MAX_FILE_IDS,
+  memoryLimitSchema,
+  networkPolicySchema,
+  sessionKeySchema,
+} from '../containers/container.schema.js';
 
 const FUNCTION_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const SUPPORTED = ['code_interpreter', 'function'] as const;
@@ -11,7 +16,9 @@ const autoContainerSchema = z.strictObject({
   file_ids: maybe(z.array(z.string().max(64)).max(MAX_FILE_IDS)),
   memory_limit: maybe(memoryLimitSchema),
   network_policy: maybe(networkPolicySchema),
-  session_key: maybe(sessionKeySchema).meta({ description: 'Extension: the project’s running container of this key, made if there is none.' }),
+  session_key: maybe(sessionKeySchema).meta({
+    description: 'Extension: the project’s running container of this key, made if there is none.',
+  }),
 });
 
 export type AutoContainer = z.output<typeof autoContainerSchema>;

@@ -37,6 +37,8 @@ export class SandboxPool implements OnModuleDestroy {
   private readonly logger = new Logger(SandboxPool.name);
   private readonly warm: Record<MemorySize, Sandbox[]> = { '1g': [], '4g': [], '16g': [], '64g': [] };
   private readonly starting: Record<MemorySize, number> = { '1g': 0, '4g': 0, '16g': 0, '64g': 0 };
+  /** Sandboxes this process started and that still live, whoever has them. */
+  private readonly own = new Set<string>();
   private readonly gate: Semaphore;
   private reclaim: Reclaimer = async () => false;
   private onTaken: () => void = () => {};
@@ -110,9 +112,9 @@ export class SandboxPool implements OnModuleDestroy {
     return MEMORY_SIZES.some((each) => this.missing(each) > 0);
   }
 
-  /** Warm sandboxes that nobody uses yet; the reconciler leaves them alone. */
-  warmIds(): ReadonlySet<string> {
-    return new Set(MEMORY_SIZES.flatMap((size) => this.warm[size].map((sandbox) => sandbox.id)));
+  /** Live sandboxes this process started, warm or in use; the reconciler leaves them alone. */
+  ownIds(): ReadonlySet<string> {
+    return this.own;
   }
 
   state(): readonly PoolState[] {
@@ -163,7 +165,10 @@ export class SandboxPool implements OnModuleDestroy {
   private async start(size: MemorySize): Promise<Sandbox> {
     this.starting[size] += 1;
     try {
-      return await this.gate.run(() => this.driver.create(this.specOf(size)));
+      const sandbox = await this.gate.run(() => this.driver.create(this.specOf(size)));
+      this.own.add(sandbox.id);
+      void sandbox.closed.then(() => this.own.delete(sandbox.id));
+      return sandbox;
     } catch (error) {
       if (error instanceof SandboxError) {
         this.logger.error({ err: error, size }, 'a sandbox did not start');

@@ -146,9 +146,9 @@ CREATE TABLE "Execution" (
     "responseId" TEXT,
     "code" TEXT NOT NULL,
     "status" "ExecutionStatus" NOT NULL DEFAULT 'queued',
-    "outputs" JSONB NOT NULL DEFAULT '[]',
-    "files" JSONB NOT NULL DEFAULT '[]',
-    "notices" JSONB NOT NULL DEFAULT '[]',
+    "outputs" JSON NOT NULL DEFAULT '[]',
+    "files" JSON NOT NULL DEFAULT '[]',
+    "notices" JSON NOT NULL DEFAULT '[]',
     "errorName" TEXT,
     "stateLost" BOOLEAN NOT NULL DEFAULT false,
     "timeoutMs" INTEGER NOT NULL,
@@ -173,8 +173,8 @@ CREATE TABLE "Response" (
     "stored" BOOLEAN NOT NULL DEFAULT true,
     "previousResponseId" TEXT,
     "conversationId" TEXT,
-    "request" JSONB NOT NULL,
-    "body" JSONB NOT NULL,
+    "request" JSON NOT NULL,
+    "body" JSON NOT NULL,
     "attempt" INTEGER NOT NULL DEFAULT 0,
     "leaseUntil" TIMESTAMP(3),
     "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -192,7 +192,7 @@ CREATE TABLE "ResponseItem" (
     "projectId" TEXT NOT NULL,
     "kind" "ItemKind" NOT NULL,
     "position" INTEGER NOT NULL,
-    "item" JSONB NOT NULL,
+    "item" JSON NOT NULL,
 
     CONSTRAINT "ResponseItem_pkey" PRIMARY KEY ("key")
 );
@@ -201,7 +201,7 @@ CREATE TABLE "ResponseItem" (
 CREATE TABLE "ResponseEvent" (
     "responseId" TEXT NOT NULL,
     "sequenceNumber" INTEGER NOT NULL,
-    "event" JSONB NOT NULL,
+    "event" JSON NOT NULL,
 
     CONSTRAINT "ResponseEvent_pkey" PRIMARY KEY ("responseId","sequenceNumber")
 );
