@@ -23,6 +23,7 @@ def main() -> int:
         report(str(error))
         return 64
     os.umask(0o077)
+    _let_go_of_standard_streams()
     privileges.hide_from_users()
     privileges.adopt_orphans()
     loop = Loop()
@@ -32,6 +33,14 @@ def main() -> int:
     service.listen(options.socket)
     loop.run()
     return 0
+
+
+def _let_go_of_standard_streams() -> None:
+    """Only stderr, for faults, stays the host's: user code can follow /proc/1/fd/0 under gVisor."""
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 if __name__ == "__main__":

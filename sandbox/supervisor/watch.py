@@ -35,7 +35,7 @@ class MemoryWatch:
 
     def begin(self) -> None:
         """An execution starts."""
-        self.peak = self._last
+        self.peak = self._last or self.sample()
         self._active = True
         self._again(_LONGEST)
 

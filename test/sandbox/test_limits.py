@@ -205,7 +205,7 @@ class Memory(SandboxTest):
     def test_memory_file_system(self) -> None:
         if not GVISOR:
             self.skipTest("/tmp is not the sandbox's own")
-        code = "x = bytearray(700 << 20)\nopen('/tmp/fill', 'wb').write(bytes(250 << 20)); y = bytearray(200 << 20)"
+        code = "import time\nx = bytearray(750 << 20)\nf = open('/tmp/fill', 'wb', 0)\nfor i in range(250): f.write(bytes(1 << 20)); time.sleep(0.005)"
         self.assertEqual(self.client.run(code).done["status"], "out_of_memory")
         self.assertEqual(self.run_text("import os; print(os.path.exists('/tmp/fill'))"), "False\n")
 
