@@ -125,7 +125,7 @@ function stateContract({ harness, shared }: Bench): void {
         change,
         change === 'deleted' ? 0 : bytes,
       ]);
-      expect(changes.sort()).toEqual([
+      expect(changes.sort(([a], [b]) => String(a).localeCompare(String(b)))).toEqual([
         ['/mnt/data/a.txt', 'modified', 7],
         ['/mnt/data/b.txt', 'deleted', 0],
         ['/mnt/data/c.txt', 'created', 3],

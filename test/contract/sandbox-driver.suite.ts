@@ -26,15 +26,15 @@ export interface Harness {
 /** Sandboxes that tests share, and those that they spend. */
 export interface Bench {
   readonly harness: Harness;
-  driver(): SandboxDriver;
-  shared(): Sandbox;
-  fresh(labels?: Record<string, string>): Promise<Sandbox>;
+  readonly driver: () => SandboxDriver;
+  readonly shared: () => Sandbox;
+  readonly fresh: (labels?: Record<string, string>) => Promise<Sandbox>;
 }
 
 export const SPEC: SandboxSpec = { memoryBytes: 1_073_741_824, dataBytes: 268_435_456, maxFiles: 40 };
 
 export function sandboxDriverContract(name: string, make: () => Harness): void {
-  describe(name, () => {
+  describe(`${name}`, () => {
     const harness = make();
     let driver: SandboxDriver;
     let shared: Sandbox;

@@ -20,12 +20,12 @@ const PEAK_MEMORY_BYTES = 50_000_000;
 export interface FakeWorld {
   readonly files: FakeFiles;
   readonly variables: Map<string, string>;
-  emit(event: ExecutionEvent): void;
+  readonly emit: (event: ExecutionEvent) => void;
   /** Aborted by the reader, by a restart, or by the caller's signal. */
   readonly stop: AbortSignal;
   /** Aborted when the sandbox dies. */
   readonly death: AbortSignal;
-  die(): void;
+  readonly die: () => void;
 }
 
 /** Thrown inside to end the program early. */

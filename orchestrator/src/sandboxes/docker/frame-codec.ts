@@ -11,9 +11,25 @@ const PREFIX_BYTES = 8;
 
 export type FrameHeader = Readonly<Record<string, unknown>>;
 
-export interface Frame {
+export class Frame {
   readonly header: FrameHeader;
-  readonly payload: Buffer;
+  /** The payload as it arrived, uncopied: what a transfer passes on. */
+  readonly pieces: readonly Buffer[];
+
+  constructor(header: FrameHeader, pieces: readonly Buffer[]) {
+    this.header = header;
+    this.pieces = pieces;
+  }
+
+  get payload(): Buffer {
+    return join(this.pieces);
+  }
+}
+
+/** Copies only when there is more than one piece. */
+function join(pieces: readonly Buffer[]): Buffer {
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
 }
 
 /** The bytes are no frame, or one out of bounds. The connection cannot be used any further. */
@@ -21,7 +37,6 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
-const EMPTY = Buffer.alloc(0);
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -76,7 +91,7 @@ export class FrameDecoder {
       const { header, payload } = this.#lengths;
       if (this.#buffered < header + payload) return;
       this.#lengths = undefined;
-      yield { header: parseHeader(this.#take(header)), payload: this.#take(payload) };
+      yield new Frame(parseHeader(join(this.#take(header))), this.#take(payload));
     }
   }
 
@@ -87,7 +102,7 @@ export class FrameDecoder {
 
   #takeLengths(): { header: number; payload: number } | undefined {
     if (this.#buffered < PREFIX_BYTES) return undefined;
-    const prefix = this.#take(PREFIX_BYTES);
+    const prefix = join(this.#take(PREFIX_BYTES));
     const header = prefix.readUInt32BE(0);
     const payload = prefix.readUInt32BE(4);
     if (header < MIN_HEADER_BYTES || header > MAX_HEADER_BYTES || payload > MAX_PAYLOAD_BYTES) {
@@ -96,26 +111,24 @@ export class FrameDecoder {
     return { header, payload };
   }
 
-  /** Removes the first `count` bytes; copies only when they lie in more than one chunk. */
-  #take(count: number): Buffer {
-    if (count === 0) return EMPTY;
-    const parts: Buffer[] = [];
+  /** Removes the first `count` bytes, which must be there. */
+  #take(count: number): Buffer[] {
+    const pieces: Buffer[] = [];
     let missing = count;
     while (missing > 0) {
       const first = this.#chunks[0];
       if (first === undefined) throw new FrameError('took more bytes than there are');
       if (first.length > missing) {
-        parts.push(first.subarray(0, missing));
+        pieces.push(first.subarray(0, missing));
         this.#chunks[0] = first.subarray(missing);
         missing = 0;
       } else {
-        parts.push(first);
+        pieces.push(first);
         this.#chunks.shift();
         missing -= first.length;
       }
     }
     this.#buffered -= count;
-    const [only] = parts;
-    return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts, count);
+    return pieces;
   }
 }

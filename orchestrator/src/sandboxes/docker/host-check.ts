@@ -94,7 +94,7 @@ export class HostCheck {
     const imageId = await engine.imageId(image);
     if (imageId === undefined) problems.push(imageMissing(image));
     else details.imageId = imageId;
-    if (problems.length > 0) return undefined;
+    if (problems.length > 0 || imageId === undefined) return undefined;
     const { probe } = await this.#probe(facts, imageId);
     details.kernel = probe.kernel;
     details.dataLimit = probe.dataLimited ? 'enforced' : 'not enforced';

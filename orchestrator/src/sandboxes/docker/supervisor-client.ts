@@ -135,7 +135,7 @@ export class SupervisorClient {
     const done = await this.#transfers.take();
     try {
       const connection = await this.#connect();
-      void connection.closed.then(done);
+      void connection.closed.finally(done);
       return await getFile(connection, path);
     } catch (error) {
       done();

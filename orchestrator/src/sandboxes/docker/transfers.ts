@@ -140,7 +140,7 @@ class DownloadStream extends Readable implements CallSink {
   #missing = 0;
 
   constructor(connection: FrameConnection) {
-    super({ highWaterMark: 2 * MAX_PAYLOAD_BYTES });
+    super({ highWaterMark: MAX_PAYLOAD_BYTES });
     this.#connection = connection;
     this.#progress = new ProgressTimer(connection, 'a download from the sandbox');
     this.opened.promise.catch(() => undefined);
@@ -168,9 +168,10 @@ class DownloadStream extends Readable implements CallSink {
       }
       return;
     }
-    const payload = frame.payload.subarray(0, this.#missing);
-    this.#missing -= payload.length;
-    if (payload.length > 0 && !this.push(payload)) {
+    for (const piece of frame.pieces) {
+      const wanted = piece.subarray(0, this.#missing);
+      this.#missing -= wanted.length;
+      if (wanted.length === 0 || this.push(wanted)) continue;
       this.#progress.settled();
       this.#connection.pause();
     }
