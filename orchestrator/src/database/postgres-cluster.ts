@@ -5,7 +5,7 @@ import { chmod, chown, mkdir, readFile, realpath, rename, rm, stat, writeFile } 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { PostgresBinaries } from './postgres-binaries.js';
-import type { Launcher, PostgresUser } from './postgres-user.js';
+import { type Launcher, type PostgresUser, SYSTEM_PATH } from './postgres-user.js';
 
 /** Everything lies in one folder, `<DATA_DIR>/postgres`. Absolute paths without symbolic links. */
 export interface ClusterPaths {
@@ -131,7 +131,7 @@ function runInitdb(command: string, args: readonly string[], ids: Launcher['ids'
     const child = spawn(command, args, {
       ...ids,
       cwd: '/',
-      env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
+      env: { PATH: SYSTEM_PATH, LC_ALL: 'C', TZ: 'UTC' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';

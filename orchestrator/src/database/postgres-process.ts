@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { open, readFile, rename, stat } from 'node:fs/promises';
 import type { PostgresBinaries } from './postgres-binaries.js';
 import type { ClusterPaths } from './postgres-cluster.js';
-import type { Launcher } from './postgres-user.js';
+import { type Launcher, SYSTEM_PATH } from './postgres-user.js';
 
 const LOG_ROTATE_BYTES = 8 * 1024 * 1024;
 const LOG_TAIL_BYTES = 2_000;
@@ -69,7 +69,7 @@ export async function launchPostgres(request: LaunchRequest): Promise<ChildProce
       ...launcher.ids,
       cwd: '/',
       detached: true,
-      env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+      env: { PATH: SYSTEM_PATH, LC_ALL: 'C' },
       stdio: ['ignore', log.fd, log.fd],
     });
     child.once('error', () => undefined);

@@ -25,6 +25,9 @@ export interface Launcher {
 const run = promisify(execFile);
 const USER_NAME = 'postgres';
 
+/** PostgreSQL gets an environment of its own; nothing of ours reaches it. */
+export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 async function findUser(name: string): Promise<PostgresUser | undefined> {
   const listed = await run('id', ['-u', name]).catch(() => undefined);
   if (!listed) return undefined;

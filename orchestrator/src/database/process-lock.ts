@@ -3,7 +3,8 @@
  * container starts counting at 1 each time. So a process is its pid and the moment it began.
  */
 import { execFile } from 'node:child_process';
-import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -71,8 +72,8 @@ const serialise = (identity: ProcessIdentity): string => `${identity.pid} ${iden
 
 /** Replaces the file in one step. */
 export async function writeIdentity(path: string, identity: ProcessIdentity): Promise<void> {
-  await writeFile(`${path}.${process.pid}`, serialise(identity), { mode: 0o644 });
-  await rename(`${path}.${process.pid}`, path);
+  await writeFile(`${path}.new`, serialise(identity), { mode: 0o644 });
+  await rename(`${path}.new`, path);
 }
 
 /** This process. */
@@ -82,23 +83,35 @@ export async function self(): Promise<ProcessIdentity> {
   return identity;
 }
 
+/** True when the lock is ours now. The file appears complete or not at all. */
 async function tryLock(path: string, me: ProcessIdentity): Promise<boolean> {
-  const file = await open(path, 'wx', 0o644).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EEXIST') return undefined;
+  const own = `${path}.${randomUUID()}`;
+  await writeFile(own, serialise(me), { mode: 0o644 });
+  try {
+    await link(own, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
-  });
-  if (!file) return false;
-  await file.writeFile(serialise(me));
-  await file.close();
-  return true;
+  } finally {
+    await rm(own, { force: true });
+  }
 }
 
-/** Removes the lock of a process that died. An unreadable lock is being written or was cut short by a crash. */
-async function breakStaleLock(path: string, unreadableSinceMs: number): Promise<void> {
+/** Takes the lock of a process that died out of the way. */
+async function breakStaleLock(path: string): Promise<void> {
   const holder = await readIdentity(path);
-  if (holder ? !(await isAlive(holder)) : Date.now() - unreadableSinceMs > 1_000) {
-    await rm(path, { force: true });
-  }
+  if (holder && (await isAlive(holder))) return;
+  const moved = `${path}.${randomUUID()}`;
+  const gone = await rename(path, moved).then(
+    () => false,
+    () => true,
+  );
+  if (gone) return;
+  // Somebody may have locked anew between our look and our move; then it goes back.
+  const caught = await readIdentity(moved);
+  if (caught && (await isAlive(caught))) await link(moved, path).catch(() => undefined);
+  await rm(moved, { force: true });
 }
 
 /**
@@ -109,7 +122,7 @@ export async function withFileLock<T>(path: string, timeoutMs: number, work: () 
   const me = await self();
   const startedAt = Date.now();
   while (!(await tryLock(path, me))) {
-    await breakStaleLock(path, startedAt);
+    await breakStaleLock(path);
     if (Date.now() - startedAt > timeoutMs) {
       throw new Error(
         `another process has held ${path} for ${Math.round(timeoutMs / 1000)} s; remove it if none runs`,

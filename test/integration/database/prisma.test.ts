@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lockInTransaction } from '../../../orchestrator/src/database/advisory-lock.js';
 import { DatabaseModule } from '../../../orchestrator/src/database/database.module.js';
 import { PRISMA_DIR } from '../../../orchestrator/src/database/migration-files.js';
+import { diffSchema } from '../../../orchestrator/src/database/migration-tool.js';
 import {
   isRecordNotFound,
   isUniqueViolation,
@@ -91,30 +92,41 @@ describe('scripts/prisma', () => {
       (error: { stdout: string; stderr: string; code: number }) => error,
     );
 
-  it('check passes for this repository, fails when the schema has moved on, and passes after migration', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'code-interpreter-schema-'));
+  it('finds no difference in this repository', async () => {
+    const database = await freshDatabase({ migrated: false });
     try {
-      await cp(PRISMA_DIR, dir, { recursive: true });
-      expect(await inDir(dir, 'check')).toMatchObject({ code: 0 });
-
-      const schema = join(dir, 'schema.prisma');
-      const text = await readFile(schema, 'utf8');
-      await writeFile(
-        schema,
-        text.replace('model Setting {', 'model Setting {\n  colour String @default("red")'),
-      );
-      const failed = await inDir(dir, 'check');
-      expect(failed.code).toBe(1);
-      expect(failed.stderr).toContain('ALTER TABLE "Setting" ADD COLUMN     "colour" TEXT');
-
-      expect((await inDir(dir, 'migration', 'Add colour')).stdout).toMatch(
-        /\d{14}_add_colour\/migration\.sql/,
-      );
-      expect(await inDir(dir, 'check')).toMatchObject({ code: 0 });
+      expect(await diffSchema(PRISMA_DIR, database.url)).toBe('');
     } finally {
-      await rm(dir, { recursive: true, force: true });
+      await database.drop();
     }
   });
+
+  it(
+    'check fails when the schema has moved on, until migration has written the step',
+    { timeout: 180_000 },
+    async () => {
+      const dir = await mkdtemp(join(tmpdir(), 'code-interpreter-schema-'));
+      try {
+        await cp(PRISMA_DIR, dir, { recursive: true });
+        const schema = join(dir, 'schema.prisma');
+        const text = await readFile(schema, 'utf8');
+        await writeFile(
+          schema,
+          text.replace('model Setting {', 'model Setting {\n  colour String @default("red")'),
+        );
+        const failed = await inDir(dir, 'check');
+        expect(failed.code).toBe(1);
+        expect(failed.stderr).toContain('ALTER TABLE "Setting" ADD COLUMN     "colour" TEXT');
+
+        expect((await inDir(dir, 'migration', 'Add colour')).stdout).toMatch(
+          /\d{14}_add_colour\/migration\.sql/,
+        );
+        expect(await inDir(dir, 'check')).toMatchObject({ code: 0 });
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
+    },
+  );
 
   it('generate does nothing when nothing changed', async () => {
     const startedAt = performance.now();
