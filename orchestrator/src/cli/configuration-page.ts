@@ -1,0 +1,119 @@
+/** docs/configuration.md as text, made of the schema that the server itself reads. */
+import { z } from 'zod';
+import { envSchema } from '../config/env.schema.js';
+
+interface Group {
+  readonly title: string;
+  readonly intro?: string;
+  readonly matches: RegExp;
+}
+
+/** In the order of the page. Each variable belongs to the first group it matches. */
+const GROUPS: readonly Group[] = [
+  {
+    title: 'Server',
+    matches: /^(HOST|PORT|API_PREFIX|PUBLIC_URL|DATA_DIR|LOG_|TRUST_)/,
+  },
+  {
+    title: 'Keys',
+    intro:
+      'Every request carries a key. The ones the first start makes are files that only their owner can read.',
+    matches: /_KEY$/,
+  },
+  {
+    title: 'Database and queues',
+    intro: 'Nothing to set up: without these a PostgreSQL of our own runs under `DATA_DIR`.',
+    matches: /^(DATABASE|REDIS)_/,
+  },
+  {
+    title: 'Sandboxes',
+    intro: '`npm start` fills in the engine, the runtime and the image that it set up.',
+    matches: /^(DOCKER_HOST$|SANDBOX_|ALLOW_INSECURE_SANDBOX$)/,
+  },
+  { title: 'Memory', matches: /^MEMORY_/ },
+  {
+    title: 'Executions',
+    intro: 'What one run of code may do. Each limit that cuts something says so in the result.',
+    matches: /^EXECUTION_/,
+  },
+  { title: 'Models', matches: /^(LLM|MODEL|PROVIDER|OPENAI)/ },
+  { title: 'Sizes of requests', matches: /^MAX_/ },
+  { title: 'Time and retention', matches: /^(CONTAINER_|RESPONSE_|BLOB_|SWEEP_|SSE_)/ },
+  { title: 'Everything else', matches: /^/ },
+];
+
+interface Row {
+  readonly name: string;
+  readonly sentence: string;
+  readonly unit: string;
+  readonly fallback: string;
+  readonly allowed: string;
+}
+
+interface Shape {
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+}
+
+function allowedOf(schema: z.ZodType): string {
+  const shape = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Shape;
+  if (shape.enum) return shape.enum.map((value) => `\`${value}\``).join(' ');
+  const least = shape.minimum ?? 0;
+  const most = shape.maximum ?? Number.MAX_SAFE_INTEGER;
+  if (shape.exclusiveMinimum !== undefined) return `> ${shape.exclusiveMinimum}`;
+  if (most < Number.MAX_SAFE_INTEGER) return `${least}–${most}`;
+  return least > 0 ? `≥ ${least}` : '';
+}
+
+function rowOf(name: string, schema: z.ZodType): Row {
+  const meta = schema.meta();
+  const { description, unit, example } = { unit: undefined, example: undefined, ...meta };
+  if (!description || typeof unit !== 'string') {
+    throw new Error(`${name} in env.schema.ts needs a sentence and a unit`);
+  }
+  const parsed = schema.safeParse(undefined);
+  const fallback = parsed.success && parsed.data !== undefined ? `\`${String(example)}\`` : '';
+  return { name, sentence: description, unit, fallback, allowed: allowedOf(schema) };
+}
+
+const escape = (text: string): string => text.replaceAll('|', '\\|');
+
+function table(rows: readonly Row[]): string {
+  const lines = rows.map(
+    ({ name, sentence, unit, fallback, allowed }) =>
+      `| \`${name}\` | ${escape(sentence)} | ${escape(unit)} | ${fallback} | ${allowed} |`,
+  );
+  return [
+    '| Variable | What it does | Unit | Default | Allowed |',
+    '| --- | --- | --- | --- | --- |',
+    ...lines,
+  ].join('\n');
+}
+
+const INTRO = `# Configuration
+
+<!-- Made by \`npm run docs\` from orchestrator/src/config/env.schema.ts. Change that file. -->
+
+The server is configured by environment variables, or by lines \`NAME=value\` in a file \`.env\` beside
+\`package.json\`, which \`npm start\` reads; the environment wins. Every variable has a default or may be
+absent, so an empty configuration works.
+
+Any of them may come from a file: \`API_KEY_FILE=/run/secrets/api-key\` reads \`API_KEY\` from there. An empty
+value counts as absent. The server refuses to start on a wrong value and names all of them at once.
+
+Sizes take \`k\`, \`m\` and \`g\`, in powers of 1024.
+`;
+
+export function configurationPage(): string {
+  const names = Object.keys(envSchema.shape) as (keyof typeof envSchema.shape)[];
+  const rows = names.map((name) => rowOf(name, envSchema.shape[name]));
+  const groupOf = (row: Row): Group => GROUPS.find((group) => group.matches.test(row.name))!;
+  const sections = GROUPS.map((group) => {
+    const own = rows.filter((row) => groupOf(row) === group);
+    if (own.length === 0) return '';
+    return `\n## ${group.title}\n${group.intro ? `\n${group.intro}\n` : ''}\n${table(own)}\n`;
+  });
+  return INTRO + sections.join('');
+}
