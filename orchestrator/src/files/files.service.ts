@@ -15,7 +15,6 @@ import type { DeletedFile, FileObject, ListFilesQuery } from './file.schema.js';
 
 /** What other features may know of files. */
 export type { FileDraft, StoredFile } from './file.repository.js';
-export { expiresAfterSchema, type FileObject, fileSchema, purposeSchema } from './file.schema.js';
 
 /** Contract §1.4: batch files are kept for thirty days unless the caller says otherwise. */
 const BATCH_LIFETIME_SECONDS = 30 * 24 * 3_600;
@@ -118,8 +117,8 @@ export class FilesService {
   }
 
   /** Deletes files that expired; their content goes with the next clean-up. Called by the sweep. */
-  expireDue(): Promise<number> {
-    return this.files.removeExpired(new Date());
+  expireDue(now = new Date()): Promise<number> {
+    return this.files.removeExpired(now);
   }
 
   private async find(projectId: string, id: string): Promise<StoredFile | null> {

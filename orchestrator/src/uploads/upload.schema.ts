@@ -1,7 +1,7 @@
 /** Requests and objects of the Uploads API (contract §1.5, §2.4). */
 import { z } from 'zod';
 import { integer, maybe } from '../common/wire-schema.js';
-import { expiresAfterSchema, fileSchema, purposeSchema } from '../files/files.service.js';
+import { expiresAfterSchema, fileSchema, purposeSchema } from '../files/file.schema.js';
 
 /** Most parts one upload may have. */
 export const MAX_PARTS = 10_000;

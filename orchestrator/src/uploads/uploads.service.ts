@@ -133,8 +133,8 @@ export class UploadsService {
   }
 
   /** Closes uploads whose hour is over; their content goes with the next clean-up. Called by the sweep. */
-  expireDue(): Promise<number> {
-    return this.uploads.expireDue(new Date());
+  expireDue(now = new Date()): Promise<number> {
+    return this.uploads.expireDue(now);
   }
 
   private async find(projectId: string, id: string): Promise<UploadRow> {

@@ -48,13 +48,13 @@ async function transfer(bytes: number) {
 }
 
 describe('a large file', () => {
-  it('passes through without growing the server', async () => {
+  it('passes through without growing the server', { timeout: 300_000 }, async () => {
     await transfer(8 * MIB);
     const bytes = 512 * MIB;
     const { result, growthMiB } = await peakGrowthWhile(() => transfer(bytes));
     const rate = (ms: number) => Math.round(bytes / MIB / (ms / 1000));
-    console.log(
-      `512 MiB: upload ${rate(result.uploadMs)} MiB/s, download ${rate(result.downloadMs)} MiB/s, server grew by ${Math.round(growthMiB)} MiB`,
+    process.stdout.write(
+      `512 MiB: upload ${rate(result.uploadMs)} MiB/s, download ${rate(result.downloadMs)} MiB/s, server grew by ${Math.round(growthMiB)} MiB\n`,
     );
     expect(result).toMatchObject({ bytes, equal: true });
     expect(growthMiB).toBeLessThan(100);
@@ -124,7 +124,7 @@ class PlainConnection {
   }
 }
 
-describe('a file of 600 MiB', () => {
+describe('a file of 600 MiB', { timeout: 300_000 }, () => {
   it.each([
     ['with Content-Length', { 'content-length': String(HEAD.length + 600 * MIB + TAIL.length) }],
     ['of unknown length', { 'transfer-encoding': 'chunked' }],
@@ -181,7 +181,7 @@ describe('a client that goes away', () => {
     await expect.poll(staged).toEqual([]);
   });
 
-  it('leaves nothing behind in the middle of a download', async () => {
+  it('leaves nothing behind in the middle of a download', { timeout: 120_000 }, async () => {
     const { bytes } = await transfer(64 * MIB);
     expect(bytes).toBe(64 * MIB);
     const [file] = await files.prisma.file.findMany({ orderBy: { seq: 'desc' }, take: 1 });
