@@ -1,0 +1,201 @@
+/**
+ * A real server for tests: the compiled program as a child process, with its embedded PostgreSQL, on
+ * the engine of this machine, with a folder and a port of its own. Tests reach it over HTTP only.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startEmbeddedPostgres } from '../../orchestrator/src/database/embedded-postgres.js';
+import { DockerEngine } from '../../orchestrator/src/sandboxes/docker/docker-engine.js';
+import { engineSettings } from '../fakes/sandboxes/real-engine.js';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const READY_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 40_000;
+const POLL_MS = 50;
+/** Lines of the log that are shown when something went wrong. */
+const TAIL_LINES = 60;
+
+export interface ServerAddress {
+  /** Base URL of the API, with its prefix. */
+  readonly url: string;
+  /** The same without the prefix. */
+  readonly origin: string;
+  readonly apiKey: string;
+  readonly adminKey: string;
+  readonly dataDir: string;
+  readonly logFile: string;
+}
+
+export interface ServerOptions {
+  /** Variables of docs/configuration.md that differ from the defaults. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Shows up in the name of the folder. */
+  readonly name?: string;
+}
+
+export interface TestServer extends ServerAddress {
+  readonly pid: number;
+  /** Ends the process by this signal and starts it again on the same folder and port. */
+  restart(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the process by this signal and leaves everything else. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again after `kill`. */
+  start(): Promise<void>;
+  /** What the server wrote last. */
+  logTail(lines?: number): string;
+  /** Stops it and removes all it made; rejects, naming it, when it left something running by itself. */
+  stop(): Promise<void>;
+}
+
+/** The compiled server; compiled now if sources changed. */
+function builtServer(): string {
+  const given = process.env['TEST_SERVER_MAIN'];
+  if (given !== undefined) return resolve(given);
+  execFileSync('bash', [join(ROOT, 'scripts/build-server')], { stdio: ['ignore', 'inherit', 'inherit'] });
+  return join(ROOT, 'orchestrator/dist/main.js');
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => void probe.listen(0, '127.0.0.1', done));
+  const address = probe.address();
+  await new Promise((done) => void probe.close(done));
+  if (address === null || typeof address === 'string') throw new Error('there is no free port');
+  return address.port;
+}
+
+class ServerProcess implements TestServer {
+  readonly apiKey = 'sk-contract-test-key-of-the-first-project';
+  readonly adminKey = 'admin-contract-test-key';
+  readonly url: string;
+  readonly origin: string;
+  readonly dataDir: string;
+  readonly logFile: string;
+  private readonly main = builtServer();
+  private child: ChildProcess | undefined;
+
+  constructor(
+    private readonly port: number,
+    private readonly options: ServerOptions,
+  ) {
+    this.dataDir = mkdtempSync(join(tmpdir(), `code-interpreter-${options.name ?? 'server'}-`));
+    this.logFile = join(this.dataDir, 'server.log');
+    this.origin = `http://127.0.0.1:${port}`;
+    this.url = `${this.origin}/v1`;
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  async start(): Promise<void> {
+    const log = openSync(this.logFile, 'a');
+    this.child = spawn(process.execPath, [this.main], {
+      cwd: ROOT,
+      env: this.environment(),
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    const deadline = Date.now() + READY_TIMEOUT_MS;
+    while (!(await this.isReady())) {
+      if (this.ended) throw new Error(`the server ended while it started:\n${this.logTail()}`);
+      if (Date.now() > deadline) throw new Error(`the server did not become ready:\n${this.logTail()}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    const child = this.child;
+    if (!child || this.ended) return;
+    child.kill(signal);
+    const deadline = Date.now() + STOP_TIMEOUT_MS;
+    while (!this.ended && Date.now() < deadline) await sleep(POLL_MS);
+    if (this.ended) return;
+    child.kill('SIGKILL');
+    throw new Error(`the server did not end within ${STOP_TIMEOUT_MS} ms of ${signal}:\n${this.logTail()}`);
+  }
+
+  async restart(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    await this.kill(signal);
+    await this.start();
+  }
+
+  logTail(lines = TAIL_LINES): string {
+    return existsSync(this.logFile)
+      ? readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
+      : '';
+  }
+
+  async stop(): Promise<void> {
+    const crashed = this.child === undefined || this.ended;
+    try {
+      await this.kill('SIGTERM');
+      const left = crashed ? [] : this.leftProcesses();
+      if (left.length > 0) throw new Error(`the server left running: ${left.join(', ')}\n${this.logTail()}`);
+    } finally {
+      await this.removeAll();
+    }
+  }
+
+  private get ended(): boolean {
+    return this.child !== undefined && (this.child.exitCode !== null || this.child.signalCode !== null);
+  }
+
+  private async isReady(): Promise<boolean> {
+    try {
+      return (await fetch(`${this.origin}/health/live`, { signal: AbortSignal.timeout(2_000) })).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  private environment(): NodeJS.ProcessEnv {
+    const { dockerHost, runtime, image } = engineSettings();
+    return {
+      PATH: process.env['PATH'],
+      TZ: 'Pacific/Auckland',
+      DOCKER_HOST: dockerHost,
+      SANDBOX_RUNTIME: runtime,
+      SANDBOX_IMAGE: image,
+      DATA_DIR: this.dataDir,
+      PORT: String(this.port),
+      API_KEY: this.apiKey,
+      ADMIN_KEY: this.adminKey,
+      ...this.options.env,
+    };
+  }
+
+  private leftProcesses(): string[] {
+    return existsSync(join(this.dataDir, 'postgres/cluster/postmaster.pid')) ? ['PostgreSQL'] : [];
+  }
+
+  /** Sandboxes of running containers outlive the server on purpose; here they go. */
+  private async removeAll(): Promise<void> {
+    if (existsSync(join(this.dataDir, 'postgres/cluster/postmaster.pid'))) {
+      await (await startEmbeddedPostgres({ dataDir: this.dataDir, log: () => undefined })).stop();
+    }
+    const idFile = join(this.dataDir, 'installation-id');
+    if (existsSync(idFile)) {
+      const engine = new DockerEngine(engineSettings().dockerHost);
+      const left = await engine.list(readFileSync(idFile, 'utf8').trim());
+      await Promise.all(left.map(({ engineId }) => engine.remove(engineId)));
+    }
+    rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Ready to be asked when it resolves. Takes some eight seconds: share it where a test can. */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const server = new ServerProcess(await freePort(), options);
+  try {
+    await server.start();
+    return server;
+  } catch (error) {
+    await server.stop().catch(() => undefined);
+    throw error;
+  }
+}
