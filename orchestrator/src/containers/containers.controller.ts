@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
 import type { Page } from '../common/pagination.js';
+import { NewWork } from '../drain/drain.guard.js';
 import {
   containerSchema,
   type ContainerObject,
@@ -24,6 +25,7 @@ export class ContainersController {
   constructor(private readonly containers: ContainersService) {}
 
   @Post()
+  @NewWork()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a container' })
   @ApiResponse({ status: 200, standardSchema: containerSchema })

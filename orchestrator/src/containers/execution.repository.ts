@@ -81,6 +81,11 @@ export class ExecutionRepository {
     });
   }
 
+  /** Executions of one response, oldest first. */
+  async ofResponse(responseId: string): Promise<ExecutionRow[]> {
+    return this.prisma.execution.findMany({ where: { responseId }, orderBy: { seq: 'asc' } });
+  }
+
   async findAny(id: string): Promise<ExecutionRow | null> {
     return this.prisma.execution.findUnique({ where: { id } });
   }

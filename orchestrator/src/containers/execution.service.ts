@@ -150,6 +150,24 @@ export class ExecutionService implements OnApplicationBootstrap {
     return found;
   }
 
+  /** Files that the executions of a response made; for a run that is taken up again. */
+  async filesOfResponse(responseId: string): Promise<{ path: string; bytes: number }[]> {
+    const files = new Map<string, { path: string; bytes: number }>();
+    for (const row of await this.executions.ofResponse(responseId)) {
+      for (const file of presentExecution(row).files) {
+        if (file.change === 'deleted') files.delete(file.path);
+        else files.set(file.path, { path: file.path, bytes: file.bytes });
+      }
+    }
+    return [...files.values()];
+  }
+
+  /** Containers that the executions of a response used, newest first. */
+  async containersOfResponse(responseId: string): Promise<string[]> {
+    const rows = await this.executions.ofResponse(responseId);
+    return [...new Set(rows.map((row) => row.containerId).reverse())];
+  }
+
   private beat(containerId: string): void {
     this.containers.heartbeat(containerId).catch((error: unknown) => {
       this.logger.warn({ err: error, containerId }, 'a busy container could not be kept from expiring');

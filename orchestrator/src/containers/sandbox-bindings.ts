@@ -6,7 +6,7 @@
  * What is serialised: binding, releasing and copying a file in, per container. Executions have
  * their own queue (execution.service.ts).
  */
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { KeyedMutex } from '../common/mutex.js';
 import type { MemorySize } from '../config/env.schema.js';
@@ -36,7 +36,7 @@ export interface Lease {
 }
 
 @Injectable()
-export class SandboxBindings implements OnModuleInit {
+export class SandboxBindings implements OnModuleInit, BeforeApplicationShutdown {
   private readonly logger = new Logger(SandboxBindings.name);
   private readonly bindings = new Map<string, Binding>();
   private readonly mutex = new KeyedMutex();
@@ -52,6 +52,11 @@ export class SandboxBindings implements OnModuleInit {
 
   onModuleInit(): void {
     this.pool.setReclaimer(() => this.giveUpIdlest());
+  }
+
+  /** An orderly stop leaves no sandbox behind; files are in the blob store already. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all([...this.bindings.keys()].map((containerId) => this.release(containerId, null)));
   }
 
   /** A sandbox for this container, with all its files; called before each execution. */

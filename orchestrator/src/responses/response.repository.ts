@@ -125,7 +125,7 @@ export class ResponseRepository {
   /** At boot: responses an earlier process left running, which nobody will finish. */
   async failAbandoned(error: { code: string; message: string }): Promise<number> {
     const rows = await this.prisma.response.findMany({
-      where: { status: { in: ['queued', 'in_progress'] } },
+      where: { background: false, status: { in: ['queued', 'in_progress'] } },
     });
     for (const row of rows) {
       const body = { ...(row.body as object), status: 'failed', error };

@@ -15,13 +15,13 @@ import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
-import { ApiError } from '../common/api-error.js';
 import { abortOnClose } from '../common/client-gone.js';
 import { type Page, pageQuery } from '../common/pagination.js';
 import { sendSse } from '../common/sse.js';
 import { maybe, queryBoolean } from '../common/wire-schema.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
+import { NewWork } from '../drain/drain.guard.js';
 import { createResponseSchema, includeSchema, parseCreateResponse } from './response.schema.js';
 import type { ResponseObject } from './response.types.js';
 import { ResponsesService } from './responses.service.js';
@@ -50,6 +50,7 @@ export class ResponsesController {
 
   /** One route for JSON and for the stream: the request decides (contract §3). */
   @Post()
+  @NewWork()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a response' })
   @ApiBody({ standardSchema: createResponseSchema } as never)
@@ -73,16 +74,28 @@ export class ResponsesController {
     @CurrentProject() caller: Caller,
     @Param('response_id') id: string,
     @Query({ schema: retrieveQuery }) query: z.output<typeof retrieveQuery>,
-  ): Promise<ResponseObject> {
-    const response = await this.responses.retrieve(caller.projectId, id, query.include ?? []);
-    if (query.stream) {
-      throw new ApiError(
-        'invalid_request',
-        'This response cannot be streamed because it was not created with background=true.',
-        { param: 'stream' },
-      );
-    }
-    return response;
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ResponseObject | undefined> {
+    const include = query.include ?? [];
+    if (!query.stream) return this.responses.retrieve(caller.projectId, id, include);
+    const signal = abortOnClose(request, reply);
+    const events = await this.responses.stream(
+      caller.projectId,
+      id,
+      query.starting_after ?? -1,
+      include,
+      signal,
+    );
+    await sendSse(reply, events, { keepAliveMs: this.env.SSE_KEEPALIVE_MS });
+    return undefined;
+  }
+
+  @Post(':response_id/cancel')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Cancel a background response' })
+  async cancel(@CurrentProject() caller: Caller, @Param('response_id') id: string): Promise<ResponseObject> {
+    return this.responses.cancel(caller.projectId, id);
   }
 
   @Delete(':response_id')

@@ -2,6 +2,11 @@ import { Module } from '@nestjs/common';
 import { ContainersModule } from '../containers/containers.module.js';
 import { FilesModule } from '../files/files.module.js';
 import { LlmModule } from '../llm/llm.module.js';
+import { BackgroundProcessor } from './background/background.processor.js';
+import { BackgroundService } from './background/background.service.js';
+import { EventLogRepository } from './background/event-log.repository.js';
+import { EventStream } from './background/event-stream.js';
+import { LiveEvents } from './background/live-events.js';
 import { ContextService } from './context/context.service.js';
 import { InputFiles } from './context/input-files.js';
 import { ResponsePresenter } from './response.presenter.js';
@@ -22,6 +27,11 @@ import { RunFactory } from './run-factory.js';
     ContextService,
     InputFiles,
     RunFactory,
+    BackgroundService,
+    BackgroundProcessor,
+    EventLogRepository,
+    EventStream,
+    LiveEvents,
   ],
 })
 export class ResponsesModule {}

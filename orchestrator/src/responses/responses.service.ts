@@ -2,15 +2,18 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import type { Page, PageQuery } from '../common/pagination.js';
+import { BackgroundService } from './background/background.service.js';
+import { EventLogRepository } from './background/event-log.repository.js';
+import { EventStream } from './background/event-stream.js';
 import { ContextService, type StoredItem } from './context/context.service.js';
 import { newResponse } from './response.factory.js';
 import { ResponsePresenter } from './response.presenter.js';
 import { ResponseRepository, type ResponseRow } from './response.repository.js';
 import type { CreateResponseRequest, Include } from './response.schema.js';
-import { isRunning } from './response.state.js';
+import { isRunning, isTerminal } from './response.state.js';
 import type { ResponseObject, StreamEvent } from './response.types.js';
 import { ResponseStore } from './response-store.js';
-import { RunFactory } from './run-factory.js';
+import { type PreparedRun, RunFactory } from './run-factory.js';
 
 @Injectable()
 export class ResponsesService implements OnApplicationBootstrap {
@@ -22,6 +25,9 @@ export class ResponsesService implements OnApplicationBootstrap {
     private readonly responses: ResponseRepository,
     private readonly context: ContextService,
     private readonly presenter: ResponsePresenter,
+    private readonly background: BackgroundService,
+    private readonly events: EventStream,
+    private readonly log: EventLogRepository,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -34,45 +40,78 @@ export class ResponsesService implements OnApplicationBootstrap {
 
   /**
    * Accepts a request and returns its events, as the caller asked to see them. Rejects with what is
-   * wrong with the request; once events flow, failures are events (contract §3.5).
+   * wrong with the request; once events flow, failures are events (contract §3.5). `signal` is the
+   * caller going away: it ends the run, unless that is in the background, where it only ends the
+   * stream.
    */
   async create(
     projectId: string,
     request: CreateResponseRequest,
     signal: AbortSignal,
   ): Promise<AsyncGenerator<StreamEvent>> {
-    this.refuseUnsupported(request);
-    const prepared = await this.runs.prepare(projectId, request);
-    const createdAt = new Date();
-    const initial = newResponse(newId.response(), request, createdAt);
-    if (initial.store) {
-      await this.responses.insert({
-        id: initial.id,
-        projectId,
-        model: request.model,
-        background: initial.background,
-        streamed: request.stream ?? false,
-        previousResponseId: initial.previous_response_id,
-        createdAt,
-        request: JSON.parse(JSON.stringify({ ...request, input: undefined })),
-        body: initial,
-        input: prepared.input,
-      });
+    const { initial, prepared } = await this.accept(projectId, request);
+    const include = request.include ?? [];
+    if (initial.background) {
+      await this.background.enqueue(initial.id, prepared);
+      return this.show(projectId, this.events.follow(projectId, initial.id, -1, signal), include);
     }
     const run = prepared.start(initial.id, signal);
-    return this.show(projectId, this.store.follow(projectId, initial, run.events()), request.include ?? []);
+    return this.show(projectId, this.store.follow(projectId, initial, run.events()), include);
   }
 
-  /** The same run without a stream: its last snapshot. */
+  /** The same without a stream: its last snapshot, or at once the queued response. */
   async createAndWait(
     projectId: string,
     request: CreateResponseRequest,
     signal: AbortSignal,
   ): Promise<ResponseObject> {
+    if (request.background) {
+      const { initial, prepared } = await this.accept(projectId, request);
+      await this.background.enqueue(initial.id, prepared);
+      return initial;
+    }
     let last: ResponseObject | undefined;
     for await (const event of await this.create(projectId, request, signal)) last = event.response ?? last;
     if (!last) throw new ApiError('server_error', 'The response ended without a result.');
     return last;
+  }
+
+  /** Replays a background response after `startingAfter` and goes on live (contract §3.6). */
+  async stream(
+    projectId: string,
+    id: string,
+    startingAfter: number,
+    include: readonly Include[],
+    signal: AbortSignal,
+  ): Promise<AsyncGenerator<StreamEvent>> {
+    const row = await this.find(projectId, id);
+    if (!row.background || !row.streamed) {
+      throw new ApiError(
+        'invalid_request',
+        'This response cannot be streamed because it was not created with background=true.',
+        { param: 'stream' },
+      );
+    }
+    if (isTerminal(row.status) && !(await this.log.hasEvents(id))) {
+      throw new ApiError(
+        'invalid_request',
+        'The events of this response are not kept any more. Retrieve it without stream.',
+        { param: 'stream' },
+      );
+    }
+    return this.show(projectId, this.events.follow(projectId, id, startingAfter, signal), include);
+  }
+
+  /** Ends a background response (contract §1.1, R4). */
+  async cancel(projectId: string, id: string): Promise<ResponseObject> {
+    const row = await this.find(projectId, id);
+    if (!row.background) throw new ApiError('invalid_request', 'Cannot cancel a synchronous response.');
+    if (isRunning(row.status)) await this.background.cancel(projectId, id);
+    else if (row.status !== 'cancelled') {
+      const article = row.status === 'incomplete' ? 'an' : 'a';
+      throw new ApiError('invalid_request', `Cannot cancel ${article} ${row.status} response.`);
+    }
+    return this.retrieve(projectId, id, []);
   }
 
   async retrieve(projectId: string, id: string, include: readonly Include[]): Promise<ResponseObject> {
@@ -116,6 +155,32 @@ export class ResponsesService implements OnApplicationBootstrap {
     };
   }
 
+  /** Checks the request, makes the row, and prepares the run. */
+  private async accept(
+    projectId: string,
+    request: CreateResponseRequest,
+  ): Promise<{ initial: ResponseObject; prepared: PreparedRun }> {
+    this.refuseUnsupported(request);
+    const prepared = await this.runs.prepare(projectId, request);
+    const createdAt = new Date();
+    const initial = newResponse(newId.response(), request, createdAt);
+    if (initial.store) {
+      await this.responses.insert({
+        id: initial.id,
+        projectId,
+        model: request.model,
+        background: initial.background,
+        streamed: request.stream ?? false,
+        previousResponseId: initial.previous_response_id,
+        createdAt,
+        request: JSON.parse(JSON.stringify({ ...request, input: undefined })),
+        body: initial,
+        input: prepared.input,
+      });
+    }
+    return { initial, prepared };
+  }
+
   private async find(projectId: string, id: string): Promise<ResponseRow> {
     const row = await this.responses.find(projectId, id);
     if (!row) throw notFound.response(id);
@@ -138,10 +203,10 @@ export class ResponsesService implements OnApplicationBootstrap {
       const id = typeof request.conversation === 'string' ? request.conversation : request.conversation.id;
       throw new ApiError('not_found', `Conversation with id '${id}' not found.`);
     }
-    if (request.background) {
+    if (request.background && request.store === false) {
       throw new ApiError(
         'unsupported_parameter',
-        "'background' is not supported by this version of the server.",
+        "A background response must be stored: leave out 'store', or 'background'.",
         { param: 'background' },
       );
     }

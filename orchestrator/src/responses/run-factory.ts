@@ -16,13 +16,22 @@ import { instructionsMessage, pythonTool } from './context/python-prompt.js';
 import type { InputItem } from './input.schema.js';
 import { ResponsePresenter } from './response.presenter.js';
 import type { CreateResponseRequest } from './response.schema.js';
-import { ResponseRun } from './run/response-run.js';
+import { ResponseRun, type Resumed } from './run/response-run.js';
 import { isAllowed } from './run/tool-choice.js';
 import type { CodeInterpreterTool, Tool } from './tool.schema.js';
 
 export interface PreparedRun {
+  /** The request's own input as it is to be stored. */
   readonly input: readonly StoredItem[];
-  readonly start: (responseId: string, signal: AbortSignal) => ResponseRun;
+  readonly start: (responseId: string, signal: AbortSignal, resumed?: Resumed) => ResponseRun;
+}
+
+/** What a run takes up from an earlier process. */
+export interface EarlierAttempt {
+  /** Input as it was stored, references resolved. */
+  readonly input: readonly StoredItem[];
+  /** Containers that attempt used, newest first. */
+  readonly containers: readonly string[];
 }
 
 @Injectable()
@@ -39,7 +48,11 @@ export class RunFactory {
   ) {}
 
   /** Rejects with what the request got wrong; nothing has been answered yet. */
-  async prepare(projectId: string, request: CreateResponseRequest): Promise<PreparedRun> {
+  async prepare(
+    projectId: string,
+    request: CreateResponseRequest,
+    attempt?: EarlierAttempt,
+  ): Promise<PreparedRun> {
     const model = await this.models.find(request.model);
     if (!model)
       throw new ApiError('model_not_found', `The requested model '${request.model}' does not exist.`, {
@@ -51,17 +64,29 @@ export class RunFactory {
       request.previous_response_id === undefined
         ? []
         : await this.context.before(projectId, request.previous_response_id);
-    const input = await this.context.input(projectId, request.input);
+    const input = attempt?.input ?? (await this.context.input(projectId, request.input));
     const items: InputItem[] = [...earlier, ...input];
     this.context.checkAnswered(items);
-    const container = this.container(projectId, tools, items);
+    const container = this.container(projectId, tools, [
+      ...(attempt?.containers ?? []),
+      ...this.context.containersOf(items),
+    ]);
     await container?.prepare();
     const notes = await this.inputFiles.place(projectId, items, container, model.vision);
     const messages = await this.messages(request, items, notes, container);
     return {
       input,
-      start: (responseId, signal) =>
-        this.run({ responseId, signal, model, request, messages, tools, container }),
+      start: (responseId, signal, resumed) =>
+        this.run({
+          responseId,
+          signal,
+          resumed: resumed ?? null,
+          model,
+          request,
+          messages,
+          tools,
+          container,
+        }),
     };
   }
 
@@ -100,7 +125,7 @@ export class RunFactory {
   private container(
     projectId: string,
     tools: readonly Tool[],
-    items: readonly InputItem[],
+    earlier: readonly string[],
   ): ContainerContext | null {
     const index = tools.findIndex((tool) => tool.type === 'code_interpreter');
     if (index < 0) return null;
@@ -108,7 +133,7 @@ export class RunFactory {
       projectId,
       tool: tools[index] as CodeInterpreterTool,
       param: `tools[${index}]`,
-      earlier: this.context.containersOf(items),
+      earlier,
       idleMinutes: this.env.CONTAINER_IDLE_MINUTES,
     });
   }
@@ -129,6 +154,7 @@ export class RunFactory {
   private run(parts: {
     responseId: string;
     signal: AbortSignal;
+    resumed: Resumed | null;
     model: Model;
     request: CreateResponseRequest;
     messages: readonly LlmMessage[];
@@ -139,6 +165,7 @@ export class RunFactory {
     return new ResponseRun({
       responseId: parts.responseId,
       signal: parts.signal,
+      resumed: parts.resumed,
       model,
       background: request.background ?? false,
       base: {

@@ -2,7 +2,7 @@
  * Sandboxes ready to be used. A warm one costs a claim (milliseconds), a cold one a start (seconds).
  * Knows no containers: who uses a sandbox, and which may be given up, is told by a {@link Reclaimer}.
  */
-import { Inject, Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { formatBytes, memoryBytes } from '../common/memory-size.js';
 import { Semaphore } from '../common/mutex.js';
@@ -33,7 +33,7 @@ const noCapacity = (message: string, cause?: unknown): ApiError =>
   });
 
 @Injectable()
-export class SandboxPool implements OnModuleDestroy {
+export class SandboxPool implements BeforeApplicationShutdown {
   private readonly logger = new Logger(SandboxPool.name);
   private readonly warm: Record<MemorySize, Sandbox[]> = { '1g': [], '4g': [], '16g': [], '64g': [] };
   private readonly starting: Record<MemorySize, number> = { '1g': 0, '4g': 0, '16g': 0, '64g': 0 };
@@ -143,7 +143,7 @@ export class SandboxPool implements OnModuleDestroy {
     this.onTaken();
   }
 
-  async onModuleDestroy(): Promise<void> {
+  async beforeApplicationShutdown(): Promise<void> {
     await this.drain();
   }
 

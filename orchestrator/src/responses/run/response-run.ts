@@ -35,6 +35,20 @@ export interface RunInput {
   readonly executions: ExecutionService;
   readonly imageUrl: ((file: ContainerFileRow) => Promise<string>) | null;
   readonly signal: AbortSignal;
+  /** Set when an earlier process began this run. */
+  readonly resumed: Resumed | null;
+}
+
+/** What is left to do of a run that a crash cut off. */
+export interface Resumed {
+  /** Ends of the items that were open. */
+  readonly closings: readonly DraftEvent[];
+  /** What the model said and got so far in this response. */
+  readonly messages: readonly LlmMessage[];
+  /** Python calls made so far. */
+  readonly calls: number;
+  /** Nothing but the terminal event is missing. */
+  readonly finished: boolean;
 }
 
 const logger = new Logger('ResponseRun');
@@ -66,14 +80,19 @@ export class ResponseRun {
   private turn: Turn | null = null;
 
   constructor(private readonly input: RunInput) {
-    this.messages = [...input.messages];
+    this.messages = [...input.messages, ...(input.resumed?.messages ?? [])];
+    this.calls = input.resumed?.calls ?? 0;
   }
 
   /** From `response.created` to the terminal event; never throws. */
   async *events(): AsyncGenerator<DraftEvent> {
-    yield { type: 'response.created' };
-    if (this.input.background) yield { type: 'response.queued' };
-    yield { type: 'response.in_progress' };
+    if (this.input.resumed) {
+      yield* this.input.resumed.closings;
+    } else {
+      yield { type: 'response.created' };
+      if (this.input.background) yield { type: 'response.queued' };
+      yield { type: 'response.in_progress' };
+    }
     try {
       yield* this.loop();
     } catch (error) {
@@ -89,6 +108,10 @@ export class ResponseRun {
   }
 
   private async *loop(): AsyncGenerator<DraftEvent> {
+    if (this.input.resumed?.finished) {
+      yield { type: 'response.completed', usage: this.usage.total() };
+      return;
+    }
     for (let number = 0; number < MAX_TURNS; number += 1) {
       this.input.signal.throwIfAborted();
       this.turn = this.newTurn();
@@ -144,7 +167,10 @@ export class ResponseRun {
     const tools = this.mayCallPython
       ? this.input.tools
       : this.input.tools.filter((tool) => tool.name !== PYTHON_TOOL);
-    const choice = turn === 0 ? firstChoice(this.input.toolChoice) : laterChoice(this.input.toolChoice);
+    const choice =
+      turn === 0 && !this.input.resumed
+        ? firstChoice(this.input.toolChoice)
+        : laterChoice(this.input.toolChoice);
     const { maxOutputTokens } = this.input.base;
     return {
       ...this.input.base,

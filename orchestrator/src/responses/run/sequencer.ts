@@ -17,6 +17,19 @@ export class Sequencer {
     this.number = firstNumber;
   }
 
+  /** Takes up where an earlier process stopped: the same numbers, items and snapshot. */
+  static resume(initial: ResponseObject, events: readonly StreamEvent[]): Sequencer {
+    const sequencer = new Sequencer(initial, (events.at(-1)?.sequence_number ?? -1) + 1);
+    for (const event of events) {
+      if (event.response) sequencer.snapshot = event.response;
+      if (!event.item) continue;
+      const index = sequencer.indexOf.get(event.item.id) ?? sequencer.items.length;
+      sequencer.indexOf.set(event.item.id, index);
+      sequencer.items[index] = event.item;
+    }
+    return sequencer;
+  }
+
   /** The Response as of the last event. */
   get response(): ResponseObject {
     return this.snapshot;

@@ -1,0 +1,167 @@
+import { Injectable } from '@nestjs/common';
+import type { Prisma, Response } from '../../database/generated/client.js';
+import { PrismaService } from '../../database/prisma.service.js';
+import type { ResponseObject, StreamEvent } from '../response.types.js';
+
+/** Another process runs this response now, or it has ended: whoever gets this stops at once. */
+export class FencedError extends Error {
+  override readonly name = 'FencedError';
+}
+
+export interface Claim {
+  readonly row: Response;
+  /** In the WHERE of every later write; a newer claim makes this one's writes fail. */
+  readonly attempt: number;
+}
+
+const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
+
+/** Seconds a claim holds without a heartbeat. */
+export const LEASE_SECONDS = 15;
+
+@Injectable()
+export class EventLogRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  /** Takes a response that waits, or whose runner went silent; null when there is nothing to take. */
+  async claim(id: string): Promise<Claim | null> {
+    const now = new Date();
+    const [row] = await this.prisma.response.updateManyAndReturn({
+      where: {
+        id,
+        background: true,
+        deletedAt: null,
+        OR: [{ status: 'queued' }, { status: 'in_progress', leaseUntil: { lt: now } }],
+      },
+      data: { status: 'in_progress', attempt: { increment: 1 }, leaseUntil: leaseEnd(now) },
+    });
+    return row ? { row, attempt: row.attempt } : null;
+  }
+
+  /** Keeps the claim; tells whether the caller asked to cancel. Throws {@link FencedError} when it is lost. */
+  async heartbeat(id: string, attempt: number): Promise<{ cancelRequested: boolean }> {
+    const [row] = await this.prisma.response.updateManyAndReturn({
+      where: { id, attempt, status: 'in_progress' },
+      data: { leaseUntil: leaseEnd(new Date()) },
+      select: { cancelRequestedAt: true },
+    });
+    if (!row) throw new FencedError(`response ${id} belongs to another attempt than ${attempt}`);
+    return { cancelRequested: row.cancelRequestedAt !== null };
+  }
+
+  /** Gives the claim back, so that another process may take the response at once. */
+  async release(id: string, attempt: number): Promise<void> {
+    await this.prisma.response.updateMany({
+      where: { id, attempt, status: 'in_progress' },
+      data: { leaseUntil: new Date(0) },
+    });
+  }
+
+  /** Appends events under the claim; the terminal one together with the response's end. */
+  async append(
+    id: string,
+    attempt: number,
+    events: readonly StreamEvent[],
+    end: ResponseObject | null,
+  ): Promise<void> {
+    await this.prisma.$transaction(async (tx) => {
+      const { count } = await tx.response.updateMany({
+        where: { id, attempt, status: 'in_progress' },
+        data: end ? endOf(end) : { leaseUntil: leaseEnd(new Date()) },
+      });
+      if (count === 0) throw new FencedError(`response ${id} belongs to another attempt than ${attempt}`);
+      await tx.responseEvent.createMany({
+        data: events.map((event) => ({
+          responseId: id,
+          sequenceNumber: event.sequence_number,
+          event: json(event),
+        })),
+      });
+      if (end) await this.writeOutput(tx, end);
+    });
+  }
+
+  /** Ends a response that nobody runs (cancelled while queued); false when somebody took it meanwhile. */
+  async endQueued(response: ResponseObject, events: readonly StreamEvent[]): Promise<boolean> {
+    return this.prisma.$transaction(async (tx) => {
+      const { count } = await tx.response.updateMany({
+        where: { id: response.id, status: 'queued' },
+        data: endOf(response),
+      });
+      if (count === 0) return false;
+      await tx.responseEvent.createMany({
+        data: events.map((event) => ({
+          responseId: response.id,
+          sequenceNumber: event.sequence_number,
+          event: json(event),
+        })),
+      });
+      return true;
+    });
+  }
+
+  async read(id: string, after: number, limit: number): Promise<StreamEvent[]> {
+    const rows = await this.prisma.responseEvent.findMany({
+      where: { responseId: id, sequenceNumber: { gt: after } },
+      orderBy: { sequenceNumber: 'asc' },
+      take: limit,
+    });
+    return rows.map((row) => row.event as unknown as StreamEvent);
+  }
+
+  async hasEvents(id: string): Promise<boolean> {
+    return (
+      (await this.prisma.responseEvent.findFirst({
+        where: { responseId: id },
+        select: { sequenceNumber: true },
+      })) !== null
+    );
+  }
+
+  async requestCancel(id: string): Promise<void> {
+    await this.prisma.response.updateMany({ where: { id }, data: { cancelRequestedAt: new Date() } });
+  }
+
+  /** Background responses that wait, or whose runner went silent. */
+  async abandoned(): Promise<{ id: string; projectId: string }[]> {
+    return this.prisma.response.findMany({
+      where: {
+        background: true,
+        deletedAt: null,
+        OR: [{ status: 'queued' }, { status: 'in_progress', leaseUntil: { lt: new Date() } }],
+      },
+      select: { id: true, projectId: true },
+      take: 100,
+    });
+  }
+
+  private async writeOutput(tx: Prisma.TransactionClient, end: ResponseObject): Promise<void> {
+    const { projectId } = await tx.response.findUniqueOrThrow({
+      where: { id: end.id },
+      select: { projectId: true },
+    });
+    await tx.responseItem.deleteMany({ where: { responseId: end.id, kind: 'output' } });
+    await tx.responseItem.createMany({
+      data: end.output.map((item, position) => ({
+        id: item.id,
+        responseId: end.id,
+        projectId,
+        kind: 'output' as const,
+        position,
+        item: json(item),
+      })),
+    });
+  }
+}
+
+const leaseEnd = (now: Date): Date => new Date(now.getTime() + LEASE_SECONDS * 1000);
+
+function endOf(response: ResponseObject) {
+  const { output: _, ...body } = response;
+  return {
+    status: response.status,
+    body: json(body),
+    leaseUntil: null,
+    completedAt: response.completed_at === null ? null : new Date(response.completed_at * 1000),
+  };
+}

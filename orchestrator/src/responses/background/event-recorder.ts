@@ -1,0 +1,45 @@
+/** Writes the events of a background run: at once when idle, in batches while a write is under way. */
+import type { ResponseObject, StreamEvent } from '../response.types.js';
+
+export type Append = (events: readonly StreamEvent[], end: ResponseObject | null) => Promise<void>;
+
+/** Events waiting at most; beyond that the run waits for the database. */
+const MAX_WAITING = 500;
+
+export class EventRecorder {
+  private waiting: StreamEvent[] = [];
+  private end: ResponseObject | null = null;
+  private writing: Promise<void> | null = null;
+  private fault: unknown = null;
+
+  constructor(private readonly append: Append) {}
+
+  /** Takes an event; throws what an earlier write failed with. `end` comes with the terminal event. */
+  async add(event: StreamEvent, end: ResponseObject | null): Promise<void> {
+    if (this.fault) throw this.fault;
+    this.waiting.push(event);
+    this.end = end ?? this.end;
+    this.writing ??= this.write();
+    if (this.waiting.length >= MAX_WAITING) await this.writing;
+  }
+
+  /** Resolves when everything is on disk. */
+  async flush(): Promise<void> {
+    while (this.writing) await this.writing;
+    if (this.fault) throw this.fault;
+  }
+
+  private async write(): Promise<void> {
+    try {
+      while (this.waiting.length > 0) {
+        const batch = this.waiting;
+        this.waiting = [];
+        await this.append(batch, this.end);
+      }
+    } catch (error) {
+      this.fault = error;
+    } finally {
+      this.writing = null;
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** The stored events of a response, then live ones, until the terminal event (contract §3.6). */
+import { Injectable } from '@nestjs/common';
+import { isTerminal } from '../response.state.js';
+import { ResponseRepository } from '../response.repository.js';
+import type { StreamEvent } from '../response.types.js';
+import { EventLogRepository } from './event-log.repository.js';
+import { LiveEvents } from './live-events.js';
+
+const BATCH = 500;
+
+@Injectable()
+export class EventStream {
+  constructor(
+    private readonly log: EventLogRepository,
+    private readonly live: LiveEvents,
+    private readonly responses: ResponseRepository,
+  ) {}
+
+  /** Events with numbers above `after`; ends with the response, or when `signal` aborts. */
+  async *follow(
+    projectId: string,
+    responseId: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<StreamEvent> {
+    let last = after;
+    while (!signal.aborted) {
+      const woken = this.live.next(responseId, signal);
+      const row = await this.responses.find(projectId, responseId);
+      const events = await this.log.read(responseId, last, BATCH);
+      for (const event of events) {
+        yield event;
+        last = event.sequence_number;
+      }
+      if (events.length === BATCH) continue;
+      // Read before the events: a response that was over then has no more of them.
+      if (!row || isTerminal(row.status)) return;
+      await woken;
+    }
+  }
+}
