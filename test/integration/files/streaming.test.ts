@@ -15,6 +15,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FilesApp, startFilesApp } from './files-app.js';
 
 const MIB = 1024 * 1024;
+/** The disk may be busy with the work of others. */
+const PATIENT = { timeout: 30_000 };
 
 let files: FilesApp;
 beforeAll(async () => {
@@ -142,7 +144,7 @@ describe('a file of 600 MiB', { timeout: 300_000 }, () => {
     await send(TAIL);
     if (chunked) await connection.send('0\r\n\r\n');
     await connection.head('GET', '/files?limit=1');
-    await expect.poll(() => connection.statuses, { timeout: 10_000 }).toEqual(['413', '200']);
+    await expect.poll(() => connection.statuses, PATIENT).toEqual(['413', '200']);
     expect(connection.text).toContain(
       '{"error":{"message":"The file is larger than the 536870912 bytes this server accepts here.","type":"invalid_request_error","param":"file","code":"file_too_large"}}',
     );
@@ -176,9 +178,9 @@ describe('a client that goes away', () => {
     upload.on('error', () => undefined);
     upload.write(HEAD);
     for (let index = 0; index < 20; index += 1) upload.write(CHUNK);
-    await expect.poll(async () => (await staged()).length).toBe(1);
+    await expect.poll(async () => (await staged()).length, PATIENT).toBe(1);
     upload.destroy();
-    await expect.poll(staged).toEqual([]);
+    await expect.poll(staged, PATIENT).toEqual([]);
   });
 
   it('leaves nothing behind in the middle of a download', { timeout: 120_000 }, async () => {
@@ -200,7 +202,7 @@ describe('a client that goes away', () => {
     await sleep(100);
     expect(await openFiles()).toHaveLength(1);
     response.destroy();
-    await expect.poll(openFiles).toEqual([]);
+    await expect.poll(openFiles, PATIENT).toEqual([]);
   });
 
   it('many at once, half of them broken off', async () => {
@@ -220,7 +222,7 @@ describe('a client that goes away', () => {
         await answer;
       }),
     );
-    await expect.poll(staged).toEqual([]);
+    await expect.poll(staged, PATIENT).toEqual([]);
     expect(await files.prisma.file.count()).toBe(before + 8);
   });
 });

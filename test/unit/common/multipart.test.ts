@@ -269,7 +269,7 @@ describe('the connection', () => {
     sourceFailures = [];
     const body = form([{ ...FILE, body: 'x'.repeat(900) }]);
     await raw([head(body.length), body.subarray(0, 400)], 'destroy');
-    await expect.poll(() => sourceFailures.length).toBe(1);
+    await expect.poll(() => sourceFailures.length, { timeout: 5_000 }).toBe(1);
   });
 
   it('survives a client that goes away before the file came', async () => {
