@@ -1,16 +1,21 @@
 /** Composition root: which rooms the house has. Adapters are chosen here and nowhere else. */
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Env } from './config/env.schema.js';
 import { ContainersModule } from './containers/containers.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { DrainModule } from './drain/drain.module.js';
+import { EnvironmentModule } from './environment/environment.module.js';
 import { FilesModule } from './files/files.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LoggingModule } from './observability/logging.module.js';
+import { MetricsModule } from './observability/metrics.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { QueuesModule } from './queues/queues.module.js';
 import { ResponsesModule } from './responses/responses.module.js';
+import { RetentionModule } from './retention/retention.module.js';
 import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
 import { SandboxesModule } from './sandboxes/sandboxes.module.js';
 import { StorageModule } from './storage/storage.module.js';
@@ -36,13 +41,18 @@ export class AppModule {
         QueuesModule.forRoot({ databaseUrl: parts.databaseUrl, redisUrl: parts.env.REDIS_URL }),
         StorageModule.forRoot({ dir: parts.blobDir }),
         SandboxesModule.forRoot(parts.driver),
+        MetricsModule.forRoot(parts.env),
         AuthModule,
+        DrainModule,
         HealthModule,
         FilesModule,
         UploadsModule,
         ContainersModule,
         ModelsModule,
         ResponsesModule,
+        EnvironmentModule,
+        RetentionModule,
+        AdminModule,
       ],
     };
   }

@@ -116,6 +116,7 @@ export const envSchema = z.object({
     'Key of the admin API; when absent one is made at first start and kept in DATA_DIR/admin-key.',
     'secret',
   ),
+  METRICS_PUBLIC: flag(false, 'Answer GET /metrics without a key; otherwise it needs the admin key.'),
 
   DOCKER_HOST: text(
     'Docker engine that runs the sandboxes; when absent the default socket.',
@@ -210,7 +211,13 @@ export const envSchema = z.object({
   ),
   SWEEP_INTERVAL_MS: whole(
     30_000,
-    'How often expired containers, orphaned sandboxes and old records are swept.',
+    'How often expired containers and orphaned sandboxes are swept.',
+    'milliseconds',
+    { min: 1000 },
+  ),
+  RETENTION_INTERVAL_MS: whole(
+    600_000,
+    'How often expired files, old responses and executions, and content that nobody needs are removed.',
     'milliseconds',
     { min: 1000 },
   ),

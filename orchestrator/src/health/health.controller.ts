@@ -3,6 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Public } from '../auth/caller.js';
 import { DatabaseReadiness } from '../database/readiness.js';
+import { DrainService } from '../drain/drain.service.js';
 import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
 
 /** `live` touches nothing; `ready` asks what requests depend on. */
@@ -12,6 +13,7 @@ export class HealthController {
   constructor(
     private readonly database: DatabaseReadiness,
     private readonly driver: SandboxDriver,
+    private readonly drain: DrainService,
   ) {}
 
   @Get('live')
@@ -23,14 +25,15 @@ export class HealthController {
 
   @Get('ready')
   @Public()
-  @ApiOperation({ summary: 'Database and sandbox engine answer' })
+  @ApiOperation({ summary: 'Database and sandbox engine answer, and new work is taken' })
   async ready(@Res({ passthrough: true }) reply: FastifyReply) {
     const [database, sandbox] = await Promise.all([this.database.check(), this.driver.check()]);
     const problems = [...(database.ready ? [] : [database.problem]), ...sandbox.problems];
     const ok = database.ready && sandbox.ok;
-    void reply.status(ok ? 200 : 503);
+    const { isDraining } = this.drain;
+    void reply.status(ok && !isDraining ? 200 : 503);
     return {
-      status: ok ? 'ok' : 'unavailable',
+      status: isDraining ? 'draining' : ok ? 'ok' : 'unavailable',
       database: database.ready ? 'ok' : 'unavailable',
       sandbox: sandbox.ok ? 'ok' : 'unavailable',
       isolation: sandbox.isolation,

@@ -1,0 +1,48 @@
+import { toUnix, toUnixOrNull } from '../common/time.js';
+import type { MemorySize } from '../config/env.schema.js';
+import type { AdminContainerRow } from './admin-container.repository.js';
+import type { AdminExecutionRow } from './admin-execution.repository.js';
+import type { AdminContainerObject, AdminExecutionObject } from './admin.schema.js';
+
+const isIdleTooLong = (row: AdminContainerRow, now: Date): boolean =>
+  now.getTime() >= row.lastActiveAt.getTime() + row.idleMinutes * 60_000;
+
+export function presentContainer(row: AdminContainerRow, now = new Date()): AdminContainerObject {
+  return {
+    id: row.id,
+    object: 'container',
+    project_id: row.projectId,
+    name: row.name,
+    status: row.status === 'running' && isIdleTooLong(row, now) ? 'expired' : row.status,
+    created_at: toUnix(row.createdAt),
+    last_active_at: toUnix(row.lastActiveAt),
+    expires_after: { anchor: 'last_active_at', minutes: row.idleMinutes },
+    ended_at: toUnixOrNull(row.endedAt),
+    memory_limit: row.memoryLimit as MemorySize,
+    memory_bytes: Number(row.memoryBytes),
+    auto: row.auto,
+    session_key: row.sessionKey,
+    live_sandbox: row.sandboxId !== null,
+  };
+}
+
+/** `code` is shown only to those who asked for it. */
+export function presentExecution(row: AdminExecutionRow, code?: string): AdminExecutionObject {
+  return {
+    id: row.id,
+    object: 'container.execution',
+    project_id: row.projectId,
+    container_id: row.containerId,
+    response_id: row.responseId,
+    status: row.status,
+    error_name: row.errorName,
+    state_lost: row.stateLost,
+    timeout_ms: row.timeoutMs,
+    duration_ms: row.durationMs,
+    peak_memory_bytes: row.peakMemoryBytes === null ? null : Number(row.peakMemoryBytes),
+    created_at: toUnix(row.createdAt),
+    started_at: toUnixOrNull(row.startedAt),
+    completed_at: toUnixOrNull(row.endedAt),
+    ...(code === undefined ? {} : { code }),
+  };
+}

@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import type { Prisma, Project } from '../database/generated/client.js';
+import { PrismaService } from '../database/prisma.service.js';
+
+export type ProjectRow = Project;
+
+export interface ProjectChange {
+  readonly name?: string | undefined;
+  readonly status?: 'active' | 'suspended' | undefined;
+  /** Null means the server's default. */
+  readonly memoryPoolBytes?: bigint | null | undefined;
+}
+
+/** What stands in the way of deleting a project. */
+export interface ProjectContents {
+  readonly containers: number;
+  readonly files: number;
+  readonly responses: number;
+}
+
+const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput => ({
+  ...(change.name === undefined ? {} : { name: change.name }),
+  ...(change.status === undefined ? {} : { status: change.status }),
+  ...(change.memoryPoolBytes === undefined ? {} : { memoryPoolBytes: change.memoryPoolBytes }),
+});
+
+@Injectable()
+export class ProjectRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  insert(row: { id: string; name: string; memoryPoolBytes: bigint | null }): Promise<ProjectRow> {
+    return this.prisma.project.create({ data: row });
+  }
+
+  find(id: string): Promise<ProjectRow | null> {
+    return this.prisma.project.findUnique({ where: { id } });
+  }
+
+  /** By creation time; projects have no sequence, so the id decides among equals. */
+  list(query: { after?: string | undefined; limit: number; order: 'asc' | 'desc' }): Promise<ProjectRow[]> {
+    return this.prisma.project.findMany({
+      orderBy: [{ createdAt: query.order }, { id: query.order }],
+      take: query.limit,
+      ...(query.after === undefined ? {} : { cursor: { id: query.after }, skip: 1 }),
+    });
+  }
+
+  /** Null when there is no such project. */
+  async update(id: string, change: ProjectChange): Promise<ProjectRow | null> {
+    const [row] = await this.prisma.project.updateManyAndReturn({ where: { id }, data: present(change) });
+    return row ?? null;
+  }
+
+  async contents(id: string): Promise<ProjectContents> {
+    const [containers, files, responses] = await Promise.all([
+      this.prisma.container.count({ where: { projectId: id, status: { not: 'deleted' } } }),
+      this.prisma.file.count({ where: { projectId: id } }),
+      this.prisma.response.count({ where: { projectId: id, deletedAt: null } }),
+    ]);
+    return { containers, files, responses };
+  }
+
+  /** Containers that may have a sandbox. */
+  async containerIds(id: string): Promise<string[]> {
+    const rows = await this.prisma.container.findMany({
+      where: { projectId: id, status: { not: 'deleted' } },
+      select: { id: true },
+    });
+    return rows.map((row) => row.id);
+  }
+
+  async countRunning(id: string): Promise<number> {
+    return this.prisma.execution.count({
+      where: { projectId: id, status: { in: ['queued', 'running'] } },
+    });
+  }
+
+  /** With everything that belongs to it. False when it was gone already. */
+  async remove(id: string): Promise<boolean> {
+    const { count } = await this.prisma.project.deleteMany({ where: { id } });
+    return count === 1;
+  }
+}

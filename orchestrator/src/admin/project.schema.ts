@@ -1,0 +1,92 @@
+/** Requests and objects of projects and their keys. */
+import { z } from 'zod';
+import { pageQuery } from '../common/pagination.js';
+import { maybe, queryBoolean } from '../common/wire-schema.js';
+import { parseBytes } from '../config/env.schema.js';
+
+const LARGEST_POOL_BYTES = 2 ** 50;
+
+const nameSchema = z.string().min(1).max(256);
+
+/** `64g` → bytes; null means the server's default. */
+const memoryPoolSchema = z
+  .string()
+  .transform((text, context) => {
+    const bytes = parseBytes(text);
+    if (Number.isSafeInteger(bytes) && bytes <= LARGEST_POOL_BYTES) return bytes;
+    context.addIssue({
+      code: 'custom',
+      message: `Invalid value for 'memory_pool': expected a size such as '64g' or '512m', but got '${text.slice(0, 32)}'.`,
+    });
+    return z.NEVER;
+  })
+  .nullish()
+  .meta({ description: 'Memory that running containers may add up to, such as 64g; null for the default.' });
+
+export const createProjectSchema = z
+  .strictObject({ name: nameSchema, memory_pool: memoryPoolSchema })
+  .meta({ id: 'CreateProjectRequest' });
+
+export type CreateProjectRequest = z.output<typeof createProjectSchema>;
+
+export const updateProjectSchema = z
+  .strictObject({
+    name: maybe(nameSchema),
+    memory_pool: memoryPoolSchema,
+    status: maybe(z.enum(['active', 'suspended'])).meta({
+      description: 'Every request of a suspended project is answered with 403.',
+    }),
+  })
+  .meta({ id: 'UpdateProjectRequest' });
+
+export type UpdateProjectRequest = z.output<typeof updateProjectSchema>;
+
+export const deleteProjectQuery = z.object({
+  force: maybe(queryBoolean()).meta({ description: 'End its containers and delete all that it holds.' }),
+});
+
+export const listQuery = pageQuery();
+
+export const projectSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('project'),
+    name: z.string(),
+    status: z.enum(['active', 'suspended']),
+    memory_pool: z.string().nullable(),
+    created_at: z.int(),
+  })
+  .meta({ id: 'Project' });
+
+export type ProjectObject = z.output<typeof projectSchema>;
+
+export const deletedProjectSchema = z
+  .object({ id: z.string(), object: z.literal('project.deleted'), deleted: z.literal(true) })
+  .meta({ id: 'DeletedProject' });
+
+export const createKeySchema = z.strictObject({ name: nameSchema }).meta({ id: 'CreateApiKeyRequest' });
+
+export const keySchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('project.api_key'),
+    project_id: z.string(),
+    name: z.string(),
+    hint: z.string().meta({ description: 'The last four characters of the secret.' }),
+    created_at: z.int(),
+    last_used_at: z.int().nullable().meta({ description: 'To the minute.' }),
+    revoked_at: z.int().nullable(),
+  })
+  .meta({ id: 'ApiKey' });
+
+export type KeyObject = z.output<typeof keySchema>;
+
+export const newKeySchema = keySchema
+  .extend({ secret: z.string().meta({ description: 'Shown this once and never stored.' }) })
+  .meta({ id: 'NewApiKey' });
+
+export type NewKeyObject = z.output<typeof newKeySchema>;
+
+export const deletedKeySchema = z
+  .object({ id: z.string(), object: z.literal('project.api_key.deleted'), deleted: z.literal(true) })
+  .meta({ id: 'DeletedApiKey' });

@@ -1,0 +1,128 @@
+/**
+ * Forgets what is over. Every step looks at rows alone, may be repeated or cut off at any moment, and
+ * takes small batches, so it does not get in the way of requests. `now` is a parameter throughout.
+ */
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { FilesService } from '../files/files.service.js';
+import { BlobsService, type CollectedGarbage } from '../storage/blobs.service.js';
+import { UploadsService } from '../uploads/uploads.service.js';
+import { RetentionRepository } from './retention.repository.js';
+
+const BATCH = 200;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** Milliseconds after its end during which a response's stream can be resumed. */
+const EVENTS_MS = 60 * MINUTE_MS;
+
+/** Rows that went, or lost their content. */
+export interface RetentionReport {
+  readonly files: number;
+  readonly uploads: number;
+  readonly responses: number;
+  readonly events: number;
+  readonly containerFiles: number;
+  readonly executions: number;
+  readonly containers: number;
+}
+
+/** Repeats a bounded step until it finds less than it could take. */
+async function inBatches(step: (take: number) => Promise<number>): Promise<number> {
+  let total = 0;
+  for (;;) {
+    const count = await step(BATCH);
+    total += count;
+    if (count < BATCH) return total;
+  }
+}
+
+const daysBefore = (now: Date, days: number): Date => new Date(now.getTime() - days * DAY_MS);
+const isBusy = (report: object): boolean => Object.values(report).some((count) => Number(count) > 0);
+
+@Injectable()
+export class RetentionService {
+  private readonly logger = new Logger(RetentionService.name);
+
+  constructor(
+    private readonly rows: RetentionRepository,
+    private readonly files: FilesService,
+    private readonly uploads: UploadsService,
+    private readonly blobs: BlobsService,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  /** All steps on rows, in the order in which one makes work for the next. */
+  async forget(now = new Date()): Promise<RetentionReport> {
+    const report: RetentionReport = {
+      files: await this.forgetFiles(now),
+      uploads: await this.forgetUploads(now),
+      responses: await this.forgetResponses(now),
+      events: await this.forgetEvents(now),
+      containerFiles: await this.forgetContainerFiles(),
+      executions: await this.forgetExecutions(now),
+      containers: await this.forgetContainers(now),
+    };
+    if (isBusy(report)) this.logger.log(report, 'forgot old records');
+    return report;
+  }
+
+  /** Content that nothing refers to any more. */
+  async collectGarbage(): Promise<CollectedGarbage> {
+    const collected = await this.blobs.collectGarbage(this.env.BLOB_GRACE_MINUTES * MINUTE_MS);
+    if (isBusy(collected)) this.logger.log(collected, 'removed unused content');
+    return collected;
+  }
+
+  forgetFiles(now: Date): Promise<number> {
+    return this.files.expireDue(now);
+  }
+
+  /** Closes uploads that ran out, and drops those that ended long ago. */
+  async forgetUploads(now: Date): Promise<number> {
+    const closed = await this.uploads.expireDue(now);
+    const before = daysBefore(now, this.env.CONTAINER_TOMBSTONE_DAYS);
+    return closed + (await inBatches((take) => this.rows.removeUploads(before, take)));
+  }
+
+  /** Deleted responses lose their content at once, all others go when their days are over. */
+  async forgetResponses(now: Date): Promise<number> {
+    const days = this.env.RESPONSE_RETENTION_DAYS;
+    const before = daysBefore(now, days);
+    const old = days === 0 ? 0 : await inBatches((take) => this.rows.removeResponses(before, take));
+    return old + (await inBatches((take) => this.rows.emptyDeletedResponses(take)));
+  }
+
+  async forgetEvents(now: Date): Promise<number> {
+    const before = new Date(now.getTime() - EVENTS_MS);
+    let total = 0;
+    for (;;) {
+      // Counts events, while a batch is a number of responses: the end is when none is left.
+      const count = await this.rows.removeEvents(before, BATCH);
+      if (count === 0) return total;
+      total += count;
+    }
+  }
+
+  async forgetContainerFiles(): Promise<number> {
+    return inBatches((take) => this.rows.removeUnreachableFiles(take));
+  }
+
+  async forgetExecutions(now: Date): Promise<number> {
+    const emptied = await inBatches((take) => this.rows.emptyDeletedExecutions(take));
+    const before = this.tombstonesBefore(now);
+    if (before === null) return emptied;
+    return emptied + (await inBatches((take) => this.rows.removeExecutions(before, take)));
+  }
+
+  async forgetContainers(now: Date): Promise<number> {
+    const before = this.tombstonesBefore(now);
+    return before === null ? 0 : inBatches((take) => this.rows.removeContainers(before, take));
+  }
+
+  /** A container goes after every response that may cite its files; never, when those are kept for ever. */
+  private tombstonesBefore(now: Date): Date | null {
+    const { RESPONSE_RETENTION_DAYS: responses, CONTAINER_TOMBSTONE_DAYS: tombstone } = this.env;
+    return responses === 0 ? null : daysBefore(now, Math.max(responses, tombstone));
+  }
+}
