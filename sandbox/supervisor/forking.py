@@ -1,5 +1,6 @@
 """Making child processes out of the supervisor: file workers (fork) and the kernel (fork and exec)."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -41,7 +42,8 @@ def fork_file_worker(options: Options) -> tuple[int, socket.socket]:
         channel = theirs.detach()
         _close_all_but({0, 1, 2, channel})
         privileges.become_file_worker(options.uid, options.gid)
-        Worker(socket.socket(fileno=channel), options.data).run()
+        with contextlib.suppress(ConnectionError):  # The supervisor has ended.
+            Worker(socket.socket(fileno=channel), options.data).run()
 
     pid = _child(work)
     theirs.close()
