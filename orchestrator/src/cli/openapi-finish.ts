@@ -7,7 +7,7 @@ type Operation = NonNullable<PathItem['get']>;
 const METHODS = ['get', 'put', 'post', 'delete', 'patch'] as const;
 
 /** Answered without a key. */
-const OPEN_PATHS = /^\/(health\/|metrics$)/;
+const OPEN_PATHS = /^\/health\//;
 
 const ERROR_SCHEMA = {
   type: 'object',

@@ -12,6 +12,7 @@ import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { storableText } from '../common/text.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
+import { Metrics } from '../observability/metrics.service.js';
 import {
   type ExecutionEvent,
   type FileChange,
@@ -72,6 +73,7 @@ export class ExecutionService implements OnApplicationBootstrap {
     private readonly bindings: SandboxBindings,
     private readonly importer: FileImporter,
     private readonly blobs: BlobsService,
+    private readonly metrics: Metrics,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -224,6 +226,7 @@ export class ExecutionService implements OnApplicationBootstrap {
       this.finish(row, progress, files, failure),
       this.containers.heartbeat(container.id),
     ]);
+    this.metrics.executionFinished(execution.status, execution.durationMs);
     yield { type: 'finished', execution, files, images: progress.images, cause };
   }
 
