@@ -1,11 +1,11 @@
 /** A project of its own for each test file, so that lists and pools hold what the file put there. */
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, inject } from 'vitest';
 import { startEmbeddedPostgres } from '../../orchestrator/src/database/embedded-postgres.js';
 import { Api } from './api.js';
-import type { ServerAddress } from './server.js';
+import { readLog, type ServerAddress } from './server.js';
 
 /** Runs work on the database of a server that is up. */
 export async function onDatabase<T>(
@@ -38,18 +38,6 @@ export async function newProject(server: ServerAddress, name = 'test'): Promise<
   return secret;
 }
 
-/** Lines of the server's log that are worth reading; requests that went well are not. */
-const ROUTINE = /^\{"level":(10|20|30),/;
-const LOG_LINES = 30;
-const LINE_CHARACTERS = 2_000;
-
-function logSince(server: ServerAddress, start: number): string {
-  if (!existsSync(server.logFile)) return '';
-  const lines = readFileSync(server.logFile).subarray(start).toString().split('\n');
-  const told = lines.filter((line) => line !== '' && !ROUTINE.test(line)).slice(-LOG_LINES);
-  return told.map((line) => line.slice(0, LINE_CHARACTERS)).join('\n');
-}
-
 /** Prints what a server wrote during a test that failed. */
 export function showLogOnFailure(server: () => ServerAddress | undefined): void {
   let start = 0;
@@ -60,7 +48,7 @@ export function showLogOnFailure(server: () => ServerAddress | undefined): void 
   afterEach(({ task }) => {
     const known = server();
     if (known && task.result?.state === 'fail') {
-      const log = logSince(known, start);
+      const log = readLog(known.logFile, start);
       if (log !== '') process.stderr.write(`--- server log of "${task.name}"\n${log}\n---\n`);
     }
   });

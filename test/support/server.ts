@@ -17,7 +17,10 @@ const READY_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 40_000;
 const POLL_MS = 50;
 /** Lines of the log that are shown when something went wrong. */
-const TAIL_LINES = 60;
+const TAIL_LINES = 30;
+const LINE_CHARACTERS = 2_000;
+/** Requests that went well are not worth reading. */
+const ROUTINE = /^\{"level":(10|20|30),/;
 
 export interface ServerAddress {
   /** Base URL of the API, with its prefix. */
@@ -46,9 +49,20 @@ export interface TestServer extends ServerAddress {
   /** Starts it again after `kill`. */
   start(): Promise<void>;
   /** What the server wrote last. */
-  logTail(lines?: number): string;
+  logTail(): string;
   /** Stops it and removes all it made; rejects, naming it, when it left something running by itself. */
   stop(): Promise<void>;
+}
+
+/** What a server wrote from this byte of its log on, without the routine. */
+export function readLog(logFile: string, start = 0, lines = TAIL_LINES): string {
+  if (!existsSync(logFile)) return '';
+  const all = readFileSync(logFile).subarray(start).toString().split('\n');
+  const told = all.filter((line) => line !== '' && !ROUTINE.test(line));
+  return told
+    .slice(-lines)
+    .map((line) => line.slice(0, LINE_CHARACTERS))
+    .join('\n');
 }
 
 /** The compiled server; compiled now if sources changed. */
@@ -124,10 +138,8 @@ class ServerProcess implements TestServer {
     await this.start();
   }
 
-  logTail(lines = TAIL_LINES): string {
-    return existsSync(this.logFile)
-      ? readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n')
-      : '';
+  logTail(): string {
+    return readLog(this.logFile);
   }
 
   async stop(): Promise<void> {
