@@ -5,6 +5,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Env } from './config/env.schema.js';
 import { ContainersModule } from './containers/containers.module.js';
+import { ConversationsModule } from './conversations/conversations.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { DrainModule } from './drain/drain.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
@@ -50,6 +51,7 @@ export class AppModule {
         ContainersModule,
         ModelsModule,
         ResponsesModule,
+        ConversationsModule,
         EnvironmentModule,
         RetentionModule,
         AdminModule,

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { writeOutput } from './response-end.js';
 import type { InputItem } from './input.schema.js';
 import type { OutputItem, ResponseObject } from './response.types.js';
 
@@ -14,6 +15,7 @@ export interface NewResponseRow {
   readonly background: boolean;
   readonly streamed: boolean;
   readonly previousResponseId: string | null;
+  readonly conversationId: string | null;
   readonly createdAt: Date;
   readonly request: unknown;
   readonly body: ResponseObject;
@@ -61,17 +63,7 @@ export class ResponseRepository {
         },
       });
       if (count === 0) return false;
-      await tx.responseItem.deleteMany({ where: { responseId: response.id, kind: 'output' } });
-      await tx.responseItem.createMany({
-        data: output.map((item, position) => ({
-          id: item.id,
-          responseId: response.id,
-          projectId,
-          kind: 'output' as const,
-          position,
-          item: json(item),
-        })),
-      });
+      await writeOutput(tx, projectId, response);
       return true;
     });
   }

@@ -3,22 +3,9 @@ import { z } from 'zod';
 import { ApiError } from '../common/api-error.js';
 import { describeValue, parseWire } from '../common/schema-error.js';
 import { integer, maybe, metadata } from '../common/wire-schema.js';
+import { includeSchema } from './include.schema.js';
 import { inputItemSchema } from './input.schema.js';
 import { toolChoiceSchema, toolSchema } from './tool.schema.js';
-
-const INCLUDES = [
-  'file_search_call.results',
-  'web_search_call.results',
-  'web_search_call.action.sources',
-  'message.input_image.image_url',
-  'computer_call_output.output.image_url',
-  'code_interpreter_call.outputs',
-  'reasoning.encrypted_content',
-  'message.output_text.logprobs',
-] as const;
-
-export const includeSchema = z.array(z.enum(INCLUDES));
-export type Include = (typeof INCLUDES)[number];
 
 const int = (min: number, max?: number) =>
   integer({ min, ...(max === undefined ? {} : { max }), fromText: false });
@@ -98,6 +85,8 @@ export const createResponseSchema = z
     image: unsupported("'image' is not supported by this server."),
   })
   .meta({ id: 'CreateResponseRequest' });
+
+export type { Include } from './include.schema.js';
 
 export type CreateResponseRequest = z.output<typeof createResponseSchema>;
 

@@ -22,15 +22,11 @@ import { maybe, queryBoolean } from '../common/wire-schema.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { NewWork } from '../drain/drain.guard.js';
-import { createResponseSchema, includeSchema, parseCreateResponse } from './response.schema.js';
+import { includeQuery } from './include.schema.js';
+import { createResponseSchema, parseCreateResponse } from './response.schema.js';
 import type { ResponseObject } from './response.types.js';
 import { ResponsesService } from './responses.service.js';
 
-/** `include=a` and `include[]=a&include[]=b` are one thing (contract §7.3). */
-const includeQuery = z.preprocess(
-  (value) => (typeof value === 'string' ? [value] : value),
-  maybe(includeSchema),
-);
 const retrieveQuery = z.object({
   include: includeQuery,
   stream: maybe(queryBoolean()),

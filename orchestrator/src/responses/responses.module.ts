@@ -9,6 +9,7 @@ import { EventStream } from './background/event-stream.js';
 import { LiveEvents } from './background/live-events.js';
 import { ContextService } from './context/context.service.js';
 import { InputFiles } from './context/input-files.js';
+import { ItemsService } from './items.service.js';
 import { ResponsePresenter } from './response.presenter.js';
 import { ResponseRepository } from './response.repository.js';
 import { ResponseStore } from './response-store.js';
@@ -19,6 +20,7 @@ import { RunFactory } from './run-factory.js';
 @Module({
   imports: [ContainersModule, FilesModule, LlmModule],
   controllers: [ResponsesController],
+  exports: [ItemsService],
   providers: [
     ResponsesService,
     ResponseRepository,
@@ -27,6 +29,7 @@ import { RunFactory } from './run-factory.js';
     ContextService,
     InputFiles,
     RunFactory,
+    ItemsService,
     BackgroundService,
     BackgroundProcessor,
     EventLogRepository,

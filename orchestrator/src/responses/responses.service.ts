@@ -6,9 +6,10 @@ import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './background/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
 import { ContextService, type StoredItem } from './context/context.service.js';
+import { ConversationLookup } from './conversation.lookup.js';
 import { newResponse } from './response.factory.js';
 import { ResponsePresenter } from './response.presenter.js';
-import { ResponseRepository, type ResponseRow } from './response.repository.js';
+import { type NewResponseRow, ResponseRepository, type ResponseRow } from './response.repository.js';
 import type { CreateResponseRequest, Include } from './response.schema.js';
 import { isRunning, isTerminal } from './response.state.js';
 import type { ResponseObject, StreamEvent } from './response.types.js';
@@ -28,6 +29,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     private readonly background: BackgroundService,
     private readonly events: EventStream,
     private readonly log: EventLogRepository,
+    private readonly conversations: ConversationLookup,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -56,7 +58,7 @@ export class ResponsesService implements OnApplicationBootstrap {
       return this.show(projectId, this.events.follow(projectId, initial.id, -1, signal), include);
     }
     const run = prepared.start(initial.id, signal);
-    return this.show(projectId, this.store.follow(projectId, initial, run.events()), include);
+    return this.show(projectId, this.store.follow(projectId, initial, prepared.input, run.events()), include);
   }
 
   /** The same without a stream: its last snapshot, or at once the queued response. */
@@ -164,19 +166,12 @@ export class ResponsesService implements OnApplicationBootstrap {
     const prepared = await this.runs.prepare(projectId, request);
     const createdAt = new Date();
     const initial = newResponse(newId.response(), request, createdAt);
-    if (initial.store) {
-      await this.responses.insert({
-        id: initial.id,
-        projectId,
-        model: request.model,
-        background: initial.background,
-        streamed: request.stream ?? false,
-        previousResponseId: initial.previous_response_id,
-        createdAt,
-        request: JSON.parse(JSON.stringify({ ...request, input: undefined })),
-        body: initial,
-        input: prepared.input,
-      });
+    if (initial.conversation) await this.conversations.lock(initial.conversation.id, initial.id);
+    try {
+      if (initial.store) await this.responses.insert(toRow(projectId, request, initial, prepared, createdAt));
+    } catch (error) {
+      if (initial.conversation) await this.conversations.unlock(initial.conversation.id, initial.id);
+      throw error;
     }
     return { initial, prepared };
   }
@@ -199,10 +194,6 @@ export class ResponsesService implements OnApplicationBootstrap {
         "Mutually exclusive parameters: send either 'previous_response_id' or 'conversation', not both.",
       );
     }
-    if (request.conversation !== undefined) {
-      const id = typeof request.conversation === 'string' ? request.conversation : request.conversation.id;
-      throw new ApiError('not_found', `Conversation with id '${id}' not found.`);
-    }
     if (request.background && request.store === false) {
       throw new ApiError(
         'unsupported_parameter',
@@ -219,4 +210,26 @@ export class ResponsesService implements OnApplicationBootstrap {
   ): AsyncGenerator<StreamEvent> {
     for await (const event of events) yield await this.presenter.event(projectId, event, include);
   }
+}
+
+function toRow(
+  projectId: string,
+  request: CreateResponseRequest,
+  initial: ResponseObject,
+  prepared: PreparedRun,
+  createdAt: Date,
+): NewResponseRow {
+  return {
+    id: initial.id,
+    projectId,
+    model: request.model,
+    background: initial.background,
+    streamed: request.stream ?? false,
+    previousResponseId: initial.previous_response_id,
+    conversationId: initial.conversation?.id ?? null,
+    createdAt,
+    request: JSON.parse(JSON.stringify({ ...request, input: undefined })),
+    body: initial,
+    input: prepared.input,
+  };
 }

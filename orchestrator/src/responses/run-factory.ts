@@ -60,10 +60,7 @@ export class RunFactory {
       });
     const tools = request.tools ?? [];
     this.checkTools(tools, request.tool_choice, model);
-    const earlier =
-      request.previous_response_id === undefined
-        ? []
-        : await this.context.before(projectId, request.previous_response_id);
+    const earlier = await this.context.earlier(projectId, request);
     const input = attempt?.input ?? (await this.context.input(projectId, request.input));
     const items: InputItem[] = [...earlier, ...input];
     this.context.checkAnswered(items);

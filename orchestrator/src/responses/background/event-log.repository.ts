@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
+import { unlockConversation, writeOutput } from '../response-end.js';
 import type { ResponseObject, StreamEvent } from '../response.types.js';
 
 /** Another process runs this response now, or it has ended: whoever gets this stops at once. */
@@ -77,7 +78,12 @@ export class EventLogRepository {
           event: json(event),
         })),
       });
-      if (end) await this.writeOutput(tx, end);
+      if (!end) return;
+      const { projectId } = await tx.response.findUniqueOrThrow({
+        where: { id },
+        select: { projectId: true },
+      });
+      await writeOutput(tx, projectId, end);
     });
   }
 
@@ -96,6 +102,7 @@ export class EventLogRepository {
           event: json(event),
         })),
       });
+      await unlockConversation(tx, response.id);
       return true;
     });
   }
@@ -132,24 +139,6 @@ export class EventLogRepository {
       },
       select: { id: true, projectId: true },
       take: 100,
-    });
-  }
-
-  private async writeOutput(tx: Prisma.TransactionClient, end: ResponseObject): Promise<void> {
-    const { projectId } = await tx.response.findUniqueOrThrow({
-      where: { id: end.id },
-      select: { projectId: true },
-    });
-    await tx.responseItem.deleteMany({ where: { responseId: end.id, kind: 'output' } });
-    await tx.responseItem.createMany({
-      data: end.output.map((item, position) => ({
-        id: item.id,
-        responseId: end.id,
-        projectId,
-        kind: 'output' as const,
-        position,
-        item: json(item),
-      })),
     });
   }
 }

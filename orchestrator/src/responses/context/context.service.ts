@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError, notFound } from '../../common/api-error.js';
 import { newId } from '../../common/ids.js';
+import { ConversationLookup } from '../conversation.lookup.js';
 import type { InputItem } from '../input.schema.js';
 import { ResponseRepository, type ResponseItemRow } from '../response.repository.js';
 import { unansweredCall } from './messages.js';
@@ -30,7 +31,25 @@ export function normalise(item: InputItem): StoredItem {
 
 @Injectable()
 export class ContextService {
-  constructor(private readonly responses: ResponseRepository) {}
+  constructor(
+    private readonly responses: ResponseRepository,
+    private readonly conversations: ConversationLookup,
+  ) {}
+
+  /** Everything said before this request, oldest first. */
+  async earlier(
+    projectId: string,
+    request: {
+      previous_response_id?: string | undefined;
+      conversation?: string | { id: string } | undefined;
+    },
+  ): Promise<InputItem[]> {
+    if (request.conversation !== undefined)
+      return this.conversations.items(projectId, conversationId(request.conversation));
+    return request.previous_response_id === undefined
+      ? []
+      : this.before(projectId, request.previous_response_id);
+  }
 
   /** Items of the response and all before it, oldest first. Throws 400 for an unknown id (contract §1.1). */
   async before(projectId: string, previousId: string): Promise<InputItem[]> {
@@ -107,5 +126,8 @@ export class ContextService {
     return [...inherited, ...own].map((row) => row.item as unknown as StoredItem);
   }
 }
+
+export const conversationId = (conversation: string | { id: string }): string =>
+  typeof conversation === 'string' ? conversation : conversation.id;
 
 const toItem = (row: ResponseItemRow): InputItem => row.item as unknown as InputItem;

@@ -1,0 +1,109 @@
+import { Injectable } from '@nestjs/common';
+import type { Conversation, ConversationItem, Prisma } from '../database/generated/client.js';
+import { PrismaService } from '../database/prisma.service.js';
+
+export type ConversationRow = Conversation;
+export type ConversationItemRow = ConversationItem;
+
+export interface NewItem {
+  readonly id: string;
+  readonly item: unknown;
+}
+
+/** Seconds a lock holds by itself; after that only while the response that took it runs. */
+const LOCK_SECONDS = 30;
+
+const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
+
+const rowsOf = (conversationId: string, items: readonly NewItem[]) =>
+  items.map(({ id, item }) => ({ id, conversationId, item: json(item) }));
+
+@Injectable()
+export class ConversationRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  async insert(
+    row: { id: string; projectId: string; metadata: Record<string, string> },
+    items: readonly NewItem[],
+  ): Promise<ConversationRow> {
+    return this.prisma.$transaction(async (tx) => {
+      const conversation = await tx.conversation.create({ data: row });
+      if (items.length > 0) await tx.conversationItem.createMany({ data: rowsOf(row.id, items) });
+      return conversation;
+    });
+  }
+
+  async find(projectId: string, id: string): Promise<ConversationRow | null> {
+    return this.prisma.conversation.findFirst({ where: { id, projectId, deletedAt: null } });
+  }
+
+  async setMetadata(id: string, metadata: Record<string, string>): Promise<ConversationRow> {
+    return this.prisma.conversation.update({ where: { id }, data: { metadata } });
+  }
+
+  async markDeleted(id: string): Promise<boolean> {
+    const { count } = await this.prisma.conversation.updateMany({
+      where: { id, deletedAt: null },
+      data: { deletedAt: new Date() },
+    });
+    return count === 1;
+  }
+
+  /** In the order given; an id that is there already is left alone. */
+  async append(conversationId: string, items: readonly NewItem[]): Promise<void> {
+    await this.prisma.conversationItem.createMany({
+      data: rowsOf(conversationId, items),
+      skipDuplicates: true,
+    });
+  }
+
+  async items(conversationId: string): Promise<ConversationItemRow[]> {
+    return this.prisma.conversationItem.findMany({ where: { conversationId }, orderBy: { key: 'asc' } });
+  }
+
+  async list(query: {
+    conversationId: string;
+    afterKey?: bigint | undefined;
+    limit: number;
+    order: 'asc' | 'desc';
+  }): Promise<ConversationItemRow[]> {
+    return this.prisma.conversationItem.findMany({
+      where: {
+        conversationId: query.conversationId,
+        ...(query.afterKey === undefined
+          ? {}
+          : { key: query.order === 'asc' ? { gt: query.afterKey } : { lt: query.afterKey } }),
+      },
+      orderBy: { key: query.order },
+      take: query.limit,
+    });
+  }
+
+  async findItem(conversationId: string, id: string): Promise<ConversationItemRow | null> {
+    return this.prisma.conversationItem.findFirst({ where: { conversationId, id } });
+  }
+
+  async deleteItem(conversationId: string, id: string): Promise<boolean> {
+    const { count } = await this.prisma.conversationItem.deleteMany({ where: { conversationId, id } });
+    return count === 1;
+  }
+
+  /** True when `responseId` may work on it now: nobody else does, or who did has ended. */
+  async lock(id: string, responseId: string): Promise<boolean> {
+    const count = await this.prisma.$executeRaw`
+      UPDATE "Conversation" c
+         SET "lockedBy" = ${responseId}, "lockedUntil" = (now() AT TIME ZONE 'utc') + make_interval(secs => ${LOCK_SECONDS})
+       WHERE c."id" = ${id} AND c."deletedAt" IS NULL
+         AND (c."lockedBy" IS NULL
+              OR (c."lockedUntil" < (now() AT TIME ZONE 'utc')
+                  AND NOT EXISTS (SELECT 1 FROM "Response" r WHERE r."id" = c."lockedBy" AND r."status" IN ('queued', 'in_progress'))))`;
+    return count === 1;
+  }
+
+  async unlock(id: string, responseId: string): Promise<void> {
+    await this.prisma.conversation.updateMany({
+      where: { id, lockedBy: responseId },
+      data: { lockedBy: null, lockedUntil: null },
+    });
+  }
+}

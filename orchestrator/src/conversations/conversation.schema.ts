@@ -1,0 +1,32 @@
+/** Requests and objects of the Conversations API (contract §1.6, §2.4). */
+import { z } from 'zod';
+import { pageQuery } from '../common/pagination.js';
+import { maybe, metadata } from '../common/wire-schema.js';
+import { includeQuery } from '../responses/include.schema.js';
+import { inputItemSchema } from '../responses/input.schema.js';
+
+const MAX_ITEMS = 20;
+
+const items = z.array(inputItemSchema).max(MAX_ITEMS);
+
+export const createConversationSchema = z
+  .strictObject({ items: maybe(items), metadata: maybe(metadata()) })
+  .meta({ id: 'CreateConversationRequest' });
+export const updateConversationSchema = z
+  .strictObject({ metadata: metadata() })
+  .meta({ id: 'UpdateConversationRequest' });
+export const addItemsSchema = z.strictObject({ items }).meta({ id: 'CreateConversationItemsRequest' });
+
+export const itemsQuery = pageQuery().extend({ include: includeQuery });
+export const includeOnlyQuery = z.object({ include: includeQuery });
+
+export const conversationSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('conversation'),
+    created_at: z.int(),
+    metadata: z.record(z.string(), z.string()),
+  })
+  .meta({ id: 'Conversation' });
+
+export type ConversationObject = z.output<typeof conversationSchema>;

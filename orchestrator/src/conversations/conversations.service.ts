@@ -1,0 +1,134 @@
+import { Injectable } from '@nestjs/common';
+import { ApiError } from '../common/api-error.js';
+import { newId } from '../common/ids.js';
+import { type Page, type PageQuery, toPage } from '../common/pagination.js';
+import { toUnix } from '../common/time.js';
+import type { Include } from '../responses/include.schema.js';
+import { ItemsService } from '../responses/items.service.js';
+import type { InputItem } from '../responses/input.schema.js';
+import {
+  ConversationRepository,
+  type ConversationItemRow,
+  type ConversationRow,
+} from './conversation.repository.js';
+import type { ConversationObject } from './conversation.schema.js';
+
+const unknown = (id: string) => new ApiError('not_found', `Conversation with id '${id}' not found.`);
+
+export function presentConversation(row: ConversationRow): ConversationObject {
+  return {
+    id: row.id,
+    object: 'conversation',
+    created_at: toUnix(row.createdAt),
+    metadata: row.metadata as Record<string, string>,
+  };
+}
+
+@Injectable()
+export class ConversationsService {
+  constructor(
+    private readonly conversations: ConversationRepository,
+    private readonly items: ItemsService,
+  ) {}
+
+  async create(
+    projectId: string,
+    items: readonly InputItem[],
+    metadata: Record<string, string>,
+  ): Promise<ConversationObject> {
+    const stored = await this.items.accept(projectId, items);
+    const row = { id: newId.conversation(), projectId, metadata };
+    return presentConversation(
+      await this.conversations.insert(
+        row,
+        stored.map((item) => ({ id: item.id, item })),
+      ),
+    );
+  }
+
+  async get(projectId: string, id: string): Promise<ConversationRow> {
+    const row = await this.conversations.find(projectId, id);
+    if (!row) throw unknown(id);
+    return row;
+  }
+
+  async update(projectId: string, id: string, metadata: Record<string, string>): Promise<ConversationObject> {
+    const row = await this.get(projectId, id);
+    return presentConversation(await this.conversations.setMetadata(row.id, metadata));
+  }
+
+  async delete(projectId: string, id: string): Promise<void> {
+    await this.get(projectId, id);
+    if (!(await this.conversations.markDeleted(id))) throw unknown(id);
+  }
+
+  /** Adds items and shows them as a list (contract §1.6). */
+  async addItems(
+    projectId: string,
+    id: string,
+    items: readonly InputItem[],
+    include: readonly Include[],
+  ): Promise<Page<unknown>> {
+    const row = await this.get(projectId, id);
+    const stored = await this.items.accept(projectId, items);
+    await this.conversations.append(
+      row.id,
+      stored.map((item) => ({ id: item.id, item })),
+    );
+    const data = await Promise.all(stored.map((item) => this.items.show(projectId, item, include)));
+    return {
+      object: 'list',
+      data,
+      first_id: stored[0]?.id ?? null,
+      last_id: stored.at(-1)?.id ?? null,
+      has_more: false,
+    };
+  }
+
+  async listItems(
+    projectId: string,
+    id: string,
+    query: PageQuery & { include: readonly Include[] },
+  ): Promise<Page<unknown>> {
+    const row = await this.get(projectId, id);
+    const after = query.after === undefined ? undefined : await this.item(row.id, query.after, true);
+    const rows = await this.conversations.list({
+      conversationId: row.id,
+      afterKey: after?.key,
+      limit: query.limit + 1,
+      order: query.order,
+    });
+    const page = toPage(rows, query.limit, (each) => each);
+    return {
+      ...page,
+      data: await Promise.all(page.data.map((each) => this.items.show(projectId, each.item, query.include))),
+    };
+  }
+
+  async getItem(
+    projectId: string,
+    id: string,
+    itemId: string,
+    include: readonly Include[],
+  ): Promise<unknown> {
+    const row = await this.get(projectId, id);
+    return this.items.show(projectId, (await this.item(row.id, itemId)).item, include);
+  }
+
+  async deleteItem(projectId: string, id: string, itemId: string): Promise<ConversationObject> {
+    const row = await this.get(projectId, id);
+    await this.item(row.id, itemId);
+    await this.conversations.deleteItem(row.id, itemId);
+    return presentConversation(row);
+  }
+
+  private async item(conversationId: string, itemId: string, asCursor = false): Promise<ConversationItemRow> {
+    const row = await this.conversations.findItem(conversationId, itemId);
+    if (row) return row;
+    if (asCursor) throw new ApiError('not_found', 'Resource not found.', { param: 'after' });
+    throw new ApiError(
+      'not_found',
+      `Item with id '${itemId}' not found in conversation '${conversationId}'.`,
+    );
+  }
+}

@@ -1,0 +1,48 @@
+/** What is written together with the end of a response, in the same transaction. */
+import type { Prisma } from '../database/generated/client.js';
+import type { ResponseObject } from './response.types.js';
+
+const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
+
+/** The output items; and all items of the response at the end of its conversation, if it has one. */
+export async function writeOutput(
+  tx: Prisma.TransactionClient,
+  projectId: string,
+  response: ResponseObject,
+): Promise<void> {
+  const { id: responseId, output } = response;
+  await tx.responseItem.deleteMany({ where: { responseId, kind: 'output' } });
+  await tx.responseItem.createMany({
+    data: output.map((item, position) => ({
+      id: item.id,
+      responseId,
+      projectId,
+      kind: 'output' as const,
+      position,
+      item: json(item),
+    })),
+  });
+  if (!response.conversation) return;
+  const conversationId = response.conversation.id;
+  const input = await tx.responseItem.findMany({
+    where: { responseId, kind: 'input' },
+    orderBy: { position: 'asc' },
+  });
+  await tx.conversationItem.createMany({
+    data: [...input, ...output.map((item) => ({ id: item.id, item: json(item) }))].map(({ id, item }) => ({
+      id,
+      conversationId,
+      item: json(item),
+    })),
+    skipDuplicates: true,
+  });
+  await unlockConversation(tx, responseId);
+}
+
+/** Lets the next response work on the conversation. */
+export async function unlockConversation(tx: Prisma.TransactionClient, responseId: string): Promise<void> {
+  await tx.conversation.updateMany({
+    where: { lockedBy: responseId },
+    data: { lockedBy: null, lockedUntil: null },
+  });
+}
