@@ -111,8 +111,8 @@ os.mknod('/mnt/data/device', 0o020666, os.makedev(1, 5))`);
       ]);
       expect(performance.now() - beganAt).toBeLessThan(2_000);
     }
-    await sandbox.putFile('/mnt/data/fifo', source('a file now'));
-    expect(await readText(sandbox, '/mnt/data/fifo')).toBe('a file now');
+    expect(await codeOf(sandbox.putFile('/mnt/data/fifo', source('x')))).toBe('not_a_file');
+    expect(await codeOf(sandbox.putFile('/mnt/data/folder', source('x')))).toBe('not_a_file');
   });
 
   it.each([

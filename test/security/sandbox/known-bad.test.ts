@@ -1,4 +1,5 @@
 /** The same questions on a runtime that does not isolate must get bad answers: else they prove nothing. */
+import { deepStrictEqual } from 'node:assert/strict';
 import { release } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Sandbox } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
@@ -17,7 +18,7 @@ describe.skipIf(engineIsSkipped)('on plain runc', () => {
   afterAll(async () => {
     for (const { id } of await driver.list()) await driver.destroy(id);
     await driver.close();
-    expect(await here.leftovers()).toEqual([]);
+    deepStrictEqual(await here.leftovers(), []);
     here.remove();
   });
 

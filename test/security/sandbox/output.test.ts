@@ -8,6 +8,8 @@ import { AttackBench, MIB } from './attack-bench.js';
 const LIMIT = 65_536;
 /** A notice and the end of a line may come on top. */
 const SLACK = 4_096;
+/** Past two seconds of grace the kernel would be killed and lose its state; the rest is a slow machine's. */
+const INTERRUPT_PATIENCE_MS = 3_000;
 
 const textOf = (event: ExecutionEvent): string =>
   'text' in event ? event.text : event.type === 'error' ? event.traceback + event.value : '';
@@ -28,7 +30,7 @@ describe.skipIf(engineIsSkipped)('output', () => {
       signal: controller.signal,
       maxOutputBytes: LIMIT,
     });
-    expect(performance.now() - abortedAt).toBeLessThan(2_000);
+    expect(performance.now() - abortedAt).toBeLessThan(INTERRUPT_PATIENCE_MS);
     expect(told.finished).toMatchObject({ status: 'interrupted', stateLost: false });
     expect(told.notices).toContain('output_truncated');
     expect(textBytes(told)).toBeLessThan(LIMIT * 2 + SLACK);

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SupervisorClient } from '../../../orchestrator/src/sandboxes/docker/supervisor-client.js';
 import { NotListeningYet } from '../../../orchestrator/src/sandboxes/docker/supervisor-socket.js';
+import { SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { SupervisorServer } from '../../fakes/sandboxes/supervisor-server.js';
 
 let root = '';
@@ -299,14 +300,14 @@ describe('downloads', () => {
   it('make the sender wait for a slow receiver, and nobody else', async () => {
     let sent = 0;
     server.answers.get = (request, peer) => {
-      peer.reply(request, 'opened', { bytes: 256 * 1_048_576 });
+      peer.reply(request, 'opened', { bytes: 64 * 1_048_576 });
       void (async () => {
-        for (let i = 0; i < 256; i += 1) {
+        for (let i = 0; i < 64; i += 1) {
           peer.reply(request, 'data', {}, Buffer.alloc(1_048_576));
           await peer.drained();
           sent += 1;
         }
-        peer.reply(request, 'done', { bytes: 256 * 1_048_576 });
+        peer.reply(request, 'done', { bytes: 64 * 1_048_576 });
       })();
     };
     const client = await SupervisorClient.connect(directory);
@@ -316,7 +317,7 @@ describe('downloads', () => {
     expect(await client.ping()).toMatchObject({ kernel: 'ready' });
     let received = 0;
     for await (const chunk of content) received += (chunk as Buffer).length;
-    expect(received).toBe(256 * 1_048_576);
+    expect(received).toBe(64 * 1_048_576);
     client.close();
   });
 
@@ -332,4 +333,30 @@ describe('downloads', () => {
     expect(server.open).toBe(1);
     client.close();
   });
+});
+
+describe('a connection that is lost', () => {
+  const lost = new SandboxError('gone', 'lost');
+
+  it('is not the end while the supervisor answers', async () => {
+    const client = await SupervisorClient.connect(directory);
+    expect(await client.verdict(lost)).toMatchObject({ code: 'protocol' });
+    expect(client.open).toBe(true);
+    client.close();
+  });
+
+  it('is the end when the supervisor does not', async () => {
+    const client = await SupervisorClient.connect(directory);
+    server.answers.ping = (_request, peer) => peer.hangUp();
+    expect(await client.verdict(lost)).toBe(lost);
+    await client.closed;
+  });
+});
+
+it('a list that met the limit on files is not complete', async () => {
+  server.answers.list = (request, peer) =>
+    void peer.reply(request, 'done', { entries: [file], truncated: false, complete: false });
+  const client = await SupervisorClient.connect(directory);
+  expect(await client.list(10)).toEqual({ entries: [entry], truncated: true });
+  client.close();
 });

@@ -137,7 +137,10 @@ export class DockerSandbox implements Sandbox {
 
   /** Memory as the cause, when the counter or the engine says so; `error` otherwise. */
   async #explain(error: SandboxError): Promise<SandboxError> {
-    if (this.#detached || this.#ended) return error;
+    const verdict = await this.#parts.client.verdict(error);
+    // Whoever is told `gone` finds `closed` resolved.
+    if (verdict.code === 'gone') await this.#parts.client.closed;
+    if (verdict.code !== 'gone' || this.#detached || this.#ended) return verdict;
     this.#explanation ??= this.#findCause();
     return (await this.#explanation) ?? error;
   }

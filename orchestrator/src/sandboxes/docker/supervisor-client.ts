@@ -57,9 +57,9 @@ export class SupervisorClient {
   private constructor(socket: SupervisorSocket, control: FrameConnection) {
     this.#socket = socket;
     this.#control = control;
-    this.closed = control.closed.then(async () => {
+    this.closed = control.closed.then(() => {
       for (const connection of this.#others) connection.destroy();
-      await this.#socket.close();
+      void this.#socket.close();
     });
   }
 
@@ -112,7 +112,7 @@ export class SupervisorClient {
         last === undefined ? { limit: wanted } : { limit: wanted, after: last.path };
       const page = parse(listReply, await this.#control.request('list', fields, LIST_TIMEOUT_MS));
       entries.push(...page.entries.map(toFileEntry));
-      if (!page.truncated) return { entries, truncated: false };
+      if (!page.truncated) return { entries, truncated: !page.complete };
       if (entries.length >= limit) return { entries, truncated: true };
       if (page.entries.length === 0)
         throw new SandboxError('protocol', 'the supervisor lists nothing, again and again');
@@ -140,6 +140,21 @@ export class SupervisorClient {
     } catch (error) {
       done();
       throw error;
+    }
+  }
+
+  /**
+   * A connection was lost: is that the end of the sandbox? If the supervisor still answers, only what
+   * the connection carried is lost (`protocol`); if not, everything ends with `error`.
+   */
+  async verdict(error: SandboxError): Promise<SandboxError> {
+    if (error.code !== 'gone' || !this.open) return error;
+    try {
+      await this.ping();
+      return new SandboxError('protocol', 'the sandbox cut a connection, but goes on', { cause: error });
+    } catch {
+      this.close(error);
+      return error;
     }
   }
 

@@ -19,7 +19,13 @@ export const interruptReply = z.object({ running: z.boolean() });
 
 export const fileReply = z.object(fileFields);
 
-export const listReply = z.object({ entries: z.array(fileReply), truncated: z.boolean() });
+export const listReply = z.object({
+  entries: z.array(fileReply),
+  /** There are more after these. */
+  truncated: z.boolean(),
+  /** False: the walk met the limit on files, so that there may be more that nobody can list. */
+  complete: z.boolean().default(true),
+});
 
 export const openedEvent = z.object({ bytes: count });
 
