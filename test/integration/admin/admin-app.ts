@@ -1,0 +1,103 @@
+/** The whole server on a real PostgreSQL, with the fake driver of sandboxes, asked through `inject`. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppModule } from '../../../orchestrator/src/app.module.js';
+import { parseEnv } from '../../../orchestrator/src/config/env.js';
+import { PrismaService } from '../../../orchestrator/src/database/prisma.service.js';
+import { createApp } from '../../../orchestrator/src/http/create-app.js';
+import { FakeSandboxDriver } from '../../fakes/sandboxes/fake.driver.js';
+import { freshDatabase } from '../../support/postgres.js';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  readonly body: Body;
+}
+
+/** Loose on purpose: tests look at fields and compare them. */
+export interface Body {
+  readonly [field: string]: unknown;
+  readonly id: string;
+  readonly secret: string;
+  readonly data: readonly Body[];
+  readonly error: { readonly code: string | null; readonly message: string; readonly param: string | null };
+}
+
+export const ADMIN_KEY = 'admin-key-of-the-admin-tests';
+export const FIRST_KEY = 'sk-first-key-of-the-admin-tests';
+
+export interface AdminApp {
+  readonly app: NestFastifyApplication;
+  readonly prisma: PrismaService;
+  readonly driver: FakeSandboxDriver;
+  readonly blobDir: string;
+  /** Asks with the admin key. */
+  admin(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** Asks with any key, or none. */
+  ask(key: string | undefined, method: string, path: string, body?: unknown): Promise<Answer>;
+  /** A new project with a key of its own. */
+  project(name?: string): Promise<{ readonly id: string; readonly key: string }>;
+  stop(): Promise<void>;
+}
+
+export async function startAdminApp(overrides: Readonly<Record<string, string>> = {}): Promise<AdminApp> {
+  const dir = await mkdtemp(join(tmpdir(), 'admin-app-'));
+  const database = await freshDatabase();
+  const driver = new FakeSandboxDriver();
+  const blobDir = join(dir, 'blobs');
+  const env = parseEnv({
+    DATA_DIR: dir,
+    LOG_LEVEL: 'silent',
+    API_KEY: FIRST_KEY,
+    ADMIN_KEY,
+    SANDBOX_POOL: '1g=1',
+    ...overrides,
+  });
+  const cleanUp = async () => {
+    await database.drop();
+    await rm(dir, { recursive: true, force: true });
+  };
+  let app: NestFastifyApplication;
+  try {
+    app = await createApp(AppModule.forRoot({ env, databaseUrl: database.url, blobDir, driver }), env);
+  } catch (error) {
+    await cleanUp();
+    throw error;
+  }
+  const ask: AdminApp['ask'] = async (key, method, path, body) => {
+    const reply = await app.inject({
+      method: method as 'GET',
+      url: path,
+      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+      ...(body === undefined ? {} : { payload: body as object }),
+    });
+    const isJson = String(reply.headers['content-type']).includes('json');
+    return {
+      status: reply.statusCode,
+      headers: reply.headers,
+      text: reply.body,
+      body: (isJson ? reply.json() : null) as Body,
+    };
+  };
+  const admin: AdminApp['admin'] = (method, path, body) => ask(ADMIN_KEY, method, path, body);
+  return {
+    app,
+    prisma: app.get(PrismaService),
+    driver,
+    blobDir,
+    ask,
+    admin,
+    project: async (name = 'test') => {
+      const { id } = (await admin('POST', '/admin/v1/projects', { name })).body;
+      const key = await admin('POST', `/admin/v1/projects/${id}/api_keys`, { name: 'test' });
+      return { id, key: key.body.secret };
+    },
+    stop: async () => {
+      await app.close();
+      await cleanUp();
+    },
+  };
+}
