@@ -136,7 +136,7 @@ pids_with() {
 daemon_pid() {
   local name=$1 config=$2 pid
   pid=$(cat "$RUN_DIR/$name.pid" 2>/dev/null || true)
-  if [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$config"; then
+  if [ -n "$pid" ] && { tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$config"; } 2>/dev/null; then
     printf '%s\n' "$pid"
     return 0
   fi
@@ -170,15 +170,13 @@ launch() {
 
 # wait_for SECONDS PID COMMAND...: until COMMAND succeeds, or PID is gone.
 wait_for() {
-  local ticks=$(($1 * 20)) pid=$2
+  local deadline=$(($(now_ms) + $1 * 1000)) pid=$2
   shift 2
-  while [ "$ticks" -gt 0 ]; do
-    if "$@"; then return 0; fi
+  while ! "$@"; do
     kill -0 "$pid" 2>/dev/null || return 1
+    [ "$(now_ms)" -lt "$deadline" ] || return 1
     sleep 0.05
-    ticks=$((ticks - 1))
   done
-  return 1
 }
 
 # --- configuration ----------------------------------------------------------------------------

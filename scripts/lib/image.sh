@@ -120,7 +120,11 @@ serve_directory() {
 import functools, http.server, sys, threading
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args): pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=sys.argv[1]))
+handler = functools.partial(Quiet, directory=sys.argv[1])
+try:  # the same port each time, if it is free: its number is part of the builder'"'"'s cache key
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 38117), handler)
+except OSError:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
 print(server.server_address[1])
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdin.read()
@@ -166,7 +170,7 @@ load_from_cache() {
 }
 
 unpack_image() { zstd -dcq "$1" | docker load; }
-pack_image() { docker save "$1" | zstd -q -T0 -3 -o "$2" -f; }
+pack_image() { docker save "$1" | zstd -q -T0 -1 -o "$2" -f; }
 
 save_to_cache() {
   local tag=$1 file stale
