@@ -76,7 +76,7 @@ const urlOf = (role: string, password: string, port: number, database: string): 
   `postgresql://${role}:${password}@127.0.0.1:${port}/${database}`;
 
 async function withClient<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 30_000 });
   client.on('error', () => undefined);
   await client.connect();
   try {

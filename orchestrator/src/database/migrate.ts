@@ -26,7 +26,8 @@ export interface MigrateResult {
   readonly applied: readonly string[];
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
+/** A busy machine may take long over the first connection; that is no reason not to start. */
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** Runs `work` on one connection; no idle time keeps it the same one all along. */
 async function withOneConnection<T>(url: string, work: (pool: pg.Pool) => Promise<T>): Promise<T> {

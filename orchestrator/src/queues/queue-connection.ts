@@ -19,7 +19,8 @@ export interface QueuesOptions {
 const SCHEMA = 'bullmq';
 /** Each worker keeps one connection to be told of new jobs; queries share the rest. */
 const POOL_SIZE = QUEUE_NAMES.length + 6;
-const CONNECT_TIMEOUT_MS = 5_000;
+/** A busy machine may take long over a connection; jobs can wait. */
+const CONNECT_TIMEOUT_MS = 30_000;
 
 /** What all queues and workers of the process share. Opened before the first queue, closed after the last. */
 export interface QueueConnection {
