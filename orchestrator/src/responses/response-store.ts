@@ -17,7 +17,8 @@ export class ResponseStore {
 
   /**
    * Numbers the drafts and yields them. A stored response is on disk before its terminal event is
-   * told, so a client that saw the end can retrieve it.
+   * told, so a client that saw the end can retrieve it. The end is on disk also when the reader
+   * stops before it; whoever makes readers stop aborts the run.
    */
   async *follow(
     projectId: string,
@@ -26,10 +27,24 @@ export class ResponseStore {
     drafts: AsyncIterable<DraftEvent>,
   ): AsyncGenerator<StreamEvent, ResponseObject> {
     const sequencer = new Sequencer(initial);
-    for await (const draft of drafts) {
+    const iterator = drafts[Symbol.asyncIterator]();
+    let ended = false;
+    const next = async (): Promise<StreamEvent | null> => {
+      const { value: draft, done } = await iterator.next();
+      if (done) return null;
       const event = sequencer.next(draft);
-      if (isEnd(draft)) await this.keep(projectId, sequencer.response, input);
-      yield event;
+      if (isEnd(draft)) {
+        ended = true;
+        await this.keep(projectId, sequencer.response, input);
+      }
+      return event;
+    };
+    try {
+      for (let event = await next(); event; event = await next()) yield event;
+    } finally {
+      while (!ended && (await next()) !== null) {
+        // The reader went away, and the run was aborted: what is left is its end, for the record.
+      }
     }
     return sequencer.response;
   }

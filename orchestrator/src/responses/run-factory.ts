@@ -57,6 +57,7 @@ export class RunFactory {
     if (!model)
       throw new ApiError('model_not_found', `The requested model '${request.model}' does not exist.`, {
         param: 'model',
+        status: 400,
       });
     const tools = request.tools ?? [];
     this.checkTools(tools, request.tool_choice, model);
