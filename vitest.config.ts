@@ -26,6 +26,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'examples',
+          include: ['test/examples/**/*.test.ts'],
+          globalSetup: ['test/support/shared-server.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'security',
           include: ['test/security/**/*.test.ts'],
           testTimeout: 180_000,
