@@ -48,6 +48,8 @@ export const sweepSchema = z
         uploads: z.int(),
         responses: z.int(),
         events: z.int(),
+        conversations: z.int(),
+        deliveries: z.int(),
         container_files: z.int(),
         executions: z.int(),
         containers: z.int(),

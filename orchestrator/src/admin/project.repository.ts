@@ -4,6 +4,9 @@ import { PrismaService } from '../database/prisma.service.js';
 
 export type ProjectRow = Project;
 
+/** Milliseconds: a project may hold much. */
+const REMOVAL = { maxWait: 10_000, timeout: 300_000 };
+
 export interface ProjectChange {
   readonly name?: string | undefined;
   readonly status?: 'active' | 'suspended' | undefined;
@@ -16,6 +19,7 @@ export interface ProjectContents {
   readonly containers: number;
   readonly files: number;
   readonly responses: number;
+  readonly conversations: number;
 }
 
 const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput => ({
@@ -52,12 +56,13 @@ export class ProjectRepository {
   }
 
   async contents(id: string): Promise<ProjectContents> {
-    const [containers, files, responses] = await Promise.all([
+    const [containers, files, responses, conversations] = await Promise.all([
       this.prisma.container.count({ where: { projectId: id, status: { not: 'deleted' } } }),
       this.prisma.file.count({ where: { projectId: id } }),
       this.prisma.response.count({ where: { projectId: id, deletedAt: null } }),
+      this.prisma.conversation.count({ where: { projectId: id, deletedAt: null } }),
     ]);
-    return { containers, files, responses };
+    return { containers, files, responses, conversations };
   }
 
   /** Containers that may have a sandbox. */
@@ -77,7 +82,13 @@ export class ProjectRepository {
 
   /** With everything that belongs to it. False when it was gone already. */
   async remove(id: string): Promise<boolean> {
-    const { count } = await this.prisma.project.deleteMany({ where: { id } });
-    return count === 1;
+    return this.prisma.$transaction(async (tx) => {
+      const own = { where: { projectId: id } };
+      await tx.webhookDelivery.deleteMany(own);
+      await tx.webhookEndpoint.deleteMany(own);
+      await tx.conversation.deleteMany(own);
+      const { count } = await tx.project.deleteMany({ where: { id } });
+      return count === 1;
+    }, REMOVAL);
   }
 }

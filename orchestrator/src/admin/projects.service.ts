@@ -115,11 +115,12 @@ export class ProjectsService {
   }
 }
 
-function refuseUnlessEmpty({ containers, files, responses }: ProjectContents): void {
-  if (containers + files + responses === 0) return;
+function refuseUnlessEmpty(contents: ProjectContents): void {
+  const held = Object.entries(contents).filter(([, count]) => count > 0);
+  if (held.length === 0) return;
   throw new ApiError(
     'invalid_request',
-    `This project is not empty: it has ${containers} containers, ${files} files and ${responses} responses. ` +
+    `This project is not empty: it has ${held.map(([what, count]) => `${count} ${what}`).join(', ')}. ` +
       'Delete them first, or send force=true to delete them with it.',
     { param: 'force' },
   );

@@ -58,6 +58,16 @@ export class RetentionRepository {
          LIMIT ${take})`;
   }
 
+  /** Conversations that were deleted before `before`, with their items. */
+  async removeDeletedConversations(before: Date, take: number): Promise<number> {
+    const rows = await this.prisma.conversation.findMany({
+      where: { deletedAt: { lt: before } },
+      select: { id: true },
+      take,
+    });
+    return this.count(this.prisma.conversation.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  }
+
   /** Files of containers that were deleted, and files that code removed before its container ended. */
   async removeUnreachableFiles(take: number): Promise<number> {
     const rows = await this.prisma.containerFile.findMany({
@@ -109,6 +119,16 @@ export class RetentionRepository {
       take,
     });
     return this.count(this.prisma.container.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  }
+
+  /** Deliveries of webhooks that were made or given up. */
+  async removeDeliveries(before: Date, take: number): Promise<number> {
+    const rows = await this.prisma.webhookDelivery.findMany({
+      where: { status: { not: 'pending' }, createdAt: { lt: before } },
+      select: { id: true },
+      take,
+    });
+    return this.count(this.prisma.webhookDelivery.deleteMany({ where: { id: { in: idsOf(rows) } } }));
   }
 
   /** Uploads that came to an end; the file that came out of one lives on. */

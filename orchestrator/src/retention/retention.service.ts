@@ -16,12 +16,18 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 /** Milliseconds after its end during which a response's stream can be resumed. */
 const EVENTS_MS = 60 * MINUTE_MS;
 
+const DELIVERY_DAYS = 30;
+/** Milliseconds a deleted conversation is left alone. */
+const CONVERSATION_MS = 60 * MINUTE_MS;
+
 /** Rows that went, or lost their content. */
 export interface RetentionReport {
   readonly files: number;
   readonly uploads: number;
   readonly responses: number;
   readonly events: number;
+  readonly conversations: number;
+  readonly deliveries: number;
   readonly containerFiles: number;
   readonly executions: number;
   readonly containers: number;
@@ -59,6 +65,8 @@ export class RetentionService {
       uploads: await this.forgetUploads(now),
       responses: await this.forgetResponses(now),
       events: await this.forgetEvents(now),
+      conversations: await this.forgetConversations(now),
+      deliveries: await this.forgetDeliveries(now),
       containerFiles: await this.forgetContainerFiles(),
       executions: await this.forgetExecutions(now),
       containers: await this.forgetContainers(now),
@@ -102,6 +110,19 @@ export class RetentionService {
       if (count === 0) return total;
       total += count;
     }
+  }
+
+  /** Deleted ones; a response that still writes to one gets the time to end. */
+  forgetConversations(now: Date): Promise<number> {
+    const before = new Date(now.getTime() - CONVERSATION_MS);
+    return inBatches((take) => this.rows.removeDeletedConversations(before, take));
+  }
+
+  /** Webhook deliveries speak of responses, so they are kept as long, or a month where those are for ever. */
+  forgetDeliveries(now: Date): Promise<number> {
+    const days = this.env.RESPONSE_RETENTION_DAYS;
+    const before = daysBefore(now, days === 0 ? DELIVERY_DAYS : days);
+    return inBatches((take) => this.rows.removeDeliveries(before, take));
   }
 
   async forgetContainerFiles(): Promise<number> {

@@ -116,13 +116,15 @@ describe('projects', () => {
     const isServed = async () =>
       (await server.admin('GET', `/admin/v1/containers/${container}`)).body['live_sandbox'];
     await expect.poll(isServed).toBe(true);
+    await server.prisma.conversation.create({ data: { id: 'conv_a', projectId: id } });
     const refused = await server.admin('DELETE', `/admin/v1/projects/${id}`);
     expect(refused.status).toBe(400);
-    expect(refused.body.error.message).toContain('1 containers');
+    expect(refused.body.error.message).toContain('1 containers, 1 conversations');
     expect((await server.admin('DELETE', `/admin/v1/projects/${id}?force=true`)).status).toBe(200);
     expect((await run).status).toBe(200);
     expect((await server.ask(key, 'GET', '/v1/containers')).status).toBe(401);
     expect(await server.prisma.container.count({ where: { projectId: id } })).toBe(0);
+    expect(await server.prisma.conversation.count({ where: { projectId: id } })).toBe(0);
     expect(await server.prisma.apiKey.count({ where: { projectId: id } })).toBe(0);
   });
 });

@@ -164,6 +164,24 @@ describe('responses', () => {
   });
 });
 
+describe('conversations', () => {
+  it('go with their items an hour after they were deleted', async () => {
+    const add = async (deletedAt: Date | null) => {
+      const id = next('conv');
+      const items = { create: [{ id: next('msg'), item: {} }] };
+      await server.prisma.conversation.create({
+        data: { id, projectId: PROJECT, metadata: {}, deletedAt, items },
+      });
+      return id;
+    };
+    const [gone, recent, kept] = [await add(ago(1)), await add(ago(0.01)), await add(null)];
+    expect(await retention.forgetConversations(now)).toBe(1);
+    const left = await server.prisma.conversation.findMany({ select: { id: true } });
+    expect(left.map((each) => each.id).toSorted()).toEqual([recent, kept].toSorted());
+    expect(await server.prisma.conversationItem.count({ where: { conversationId: gone } })).toBe(0);
+  });
+});
+
 describe('containers', () => {
   it('that were deleted keep no files and no code', async () => {
     const [deleted, expired] = [await addContainer('deleted', ago(0)), await addContainer('expired', ago(0))];
