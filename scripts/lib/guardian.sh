@@ -68,7 +68,7 @@ main() {
   [ -z "$SERVER_DATA" ] || stop_orphaned_postgres
   if [ -n "$ENGINE" ]; then
     # The terminal may be gone by now; a message that cannot be shown must not stop the work.
-    say 'Stopping the private engine' 2>/dev/null
+    say 'Stopping the private engine'
     # It waits for an `engine up` that is still at work.
     "$ROOT_DIR/scripts/engine" down >"$DATA_DIR/guardian.log" 2>&1 </dev/null 8>&-
   fi

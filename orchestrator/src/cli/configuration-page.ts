@@ -18,7 +18,7 @@ const GROUPS: readonly Group[] = [
     title: 'Keys',
     intro:
       'Every request carries a key. The ones the first start makes are files that only their owner can read.',
-    matches: /_KEY$/,
+    matches: /^(API|ADMIN)_KEY$/,
   },
   {
     title: 'Database and queues',
@@ -38,7 +38,12 @@ const GROUPS: readonly Group[] = [
   },
   { title: 'Models', matches: /^(LLM|MODEL|PROVIDER|OPENAI)/ },
   { title: 'Sizes of requests', matches: /^MAX_/ },
-  { title: 'Time and retention', matches: /^(CONTAINER_|RESPONSE_|BLOB_|SWEEP_|SSE_)/ },
+  {
+    title: 'Time and retention',
+    matches: /^(CONTAINER_|RESPONSE_|CONVERSATION_|BLOB_|SWEEP_|RETENTION_|SSE_)/,
+  },
+  { title: 'Webhooks', matches: /^WEBHOOK/ },
+  { title: 'Observability', matches: /^(METRICS|TRAC|OTEL)/ },
   { title: 'Everything else', matches: /^/ },
 ];
 
@@ -74,7 +79,7 @@ function rowOf(name: string, schema: z.ZodType): Row {
     throw new Error(`${name} in env.schema.ts needs a sentence and a unit`);
   }
   const parsed = schema.safeParse(undefined);
-  const fallback = parsed.success && parsed.data !== undefined ? `\`${String(example)}\`` : '';
+  const fallback = parsed.success && typeof example === 'string' ? `\`${example}\`` : '';
   return { name, sentence: description, unit, fallback, allowed: allowedOf(schema) };
 }
 
