@@ -1,0 +1,57 @@
+import type {
+  IAuthenticateGeneric,
+  Icon,
+  ICredentialTestRequest,
+  ICredentialType,
+  INodeProperties,
+} from 'n8n-workflow';
+
+export class CodeInterpreterApi implements ICredentialType {
+  name = 'codeInterpreterApi';
+
+  displayName = 'Code Interpreter API';
+
+  icon: Icon = {
+    light: 'file:../nodes/icons/codeInterpreter.svg',
+    dark: 'file:../nodes/icons/codeInterpreter.dark.svg',
+  };
+
+  documentationUrl =
+    'https://github.com/code-interpreter-n8n/n8n-nodes-code-interpreter/blob/main/docs/n8n/install.md#credentials';
+
+  properties: INodeProperties[] = [
+    {
+      displayName: 'Base URL',
+      name: 'baseUrl',
+      type: 'string',
+      default: 'http://localhost:3000/v1',
+      placeholder: 'e.g. https://interpreter.example.com/v1',
+      required: true,
+      description:
+        'Address of your Code Interpreter server, with its path prefix. It must be reachable from n8n: inside Docker, localhost is the n8n container itself.',
+    },
+    {
+      displayName: 'API Key',
+      name: 'apiKey',
+      type: 'string',
+      typeOptions: { password: true },
+      default: '',
+      required: true,
+      description:
+        'Key of a project on the server. The server prints the first one when it starts for the first time.',
+    },
+  ];
+
+  authenticate: IAuthenticateGeneric = {
+    type: 'generic',
+    properties: { headers: { Authorization: '=Bearer {{$credentials.apiKey}}' } },
+  };
+
+  test: ICredentialTestRequest = {
+    request: {
+      baseURL: '={{ $credentials.baseUrl.trim().replace(/\\/+$/, "") }}',
+      url: '/models',
+      timeout: 20_000,
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { NodeConnectionTypes } from 'n8n-workflow';
+import type { IExecuteFunctions, INodeExecutionData, INodeType, INodeTypeDescription } from 'n8n-workflow';
+import { errorData, toItemError } from '../shared/errors';
+import { getFiles } from '../shared/lists';
+import type { Operation } from '../shared/operation';
+import * as file from './actions/file';
+
+const OPERATIONS: Record<string, Operation> = {
+  delete: file.remove,
+  download: file.download,
+  get: file.get,
+  getMany: file.getMany,
+  upload: file.upload,
+};
+
+export class Files implements INodeType {
+  description: INodeTypeDescription = {
+    displayName: 'Code Interpreter Files',
+    name: 'files',
+    icon: { light: 'file:../icons/codeInterpreter.svg', dark: 'file:../icons/codeInterpreter.dark.svg' },
+    group: ['transform'],
+    version: 1,
+    subtitle: '={{ $parameter["operation"] }}',
+    description: 'Upload files for later analysis steps, and download the ones they made',
+    defaults: { name: 'Code Interpreter Files' },
+    usableAsTool: true,
+    inputs: [NodeConnectionTypes.Main],
+    outputs: [NodeConnectionTypes.Main],
+    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    properties: [
+      {
+        displayName: 'Operation',
+        name: 'operation',
+        type: 'options',
+        noDataExpression: true,
+        default: 'upload',
+        options: [
+          {
+            name: 'Delete',
+            value: 'delete',
+            action: 'Delete file',
+            description: 'Permanently delete a file',
+          },
+          {
+            name: 'Download',
+            value: 'download',
+            action: 'Download file',
+            description: 'Get the content of a file as binary data; also of files that a container made',
+          },
+          {
+            name: 'Get',
+            value: 'get',
+            action: 'Get file',
+            description: 'Get name, size and purpose of a file',
+          },
+          {
+            name: 'Get Many',
+            value: 'getMany',
+            action: 'Get many files',
+            description: 'Get a list of files',
+          },
+          {
+            name: 'Upload',
+            value: 'upload',
+            action: 'Upload file',
+            description: 'Store binary data on the server, to be used in containers by its ID',
+          },
+        ],
+      },
+      ...Object.values(OPERATIONS).flatMap(({ description }) => description),
+    ],
+  };
+
+  methods = { listSearch: { getFiles } };
+
+  async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
+    const items = this.getInputData();
+    const output: INodeExecutionData[] = [];
+    for (let index = 0; index < items.length; index++) {
+      try {
+        const operation = OPERATIONS[this.getNodeParameter('operation', index) as string];
+        output.push(...(await operation.execute(this, index)));
+      } catch (error) {
+        if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
+        output.push({ json: errorData(error), pairedItem: { item: index } });
+      }
+    }
+    return [output];
+  }
+}

@@ -1,0 +1,160 @@
+import { NodeConnectionTypes, NodeOperationError } from 'n8n-workflow';
+import type {
+  IDataObject,
+  IExecuteFunctions,
+  INodeExecutionData,
+  INodeType,
+  INodeTypeDescription,
+  IWebhookFunctions,
+  IWebhookResponseData,
+} from 'n8n-workflow';
+import { errorData, toItemError } from '../shared/errors';
+import { getContainers, getModels } from '../shared/lists';
+import type { Operation } from '../shared/operation';
+import { create } from './actions/create';
+import { resumed } from './actions/resumed';
+import { cancel, get, getInputItems, remove, wait } from './actions/stored';
+
+const OPERATIONS: Record<string, Record<string, Operation>> = {
+  response: { create, get, cancel, delete: remove, wait },
+  inputItem: { getMany: getInputItems },
+};
+
+export class Responses implements INodeType {
+  description: INodeTypeDescription = {
+    displayName: 'Code Interpreter Responses',
+    name: 'responses',
+    icon: { light: 'file:../icons/codeInterpreter.svg', dark: 'file:../icons/codeInterpreter.dark.svg' },
+    group: ['transform'],
+    version: 1,
+    subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
+    description:
+      'Let a model analyse files with Python: a question and data in; an answer, charts and files out',
+    defaults: { name: 'Code Interpreter Responses' },
+    usableAsTool: true,
+    inputs: [NodeConnectionTypes.Main],
+    outputs: [NodeConnectionTypes.Main],
+    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    waitingNodeTooltip: 'Waiting for the response to be done',
+    webhooks: [
+      {
+        name: 'default',
+        httpMethod: 'POST',
+        responseMode: 'onReceived',
+        path: '',
+        restartWebhook: true,
+      },
+    ],
+    properties: [
+      {
+        displayName: 'Resource',
+        name: 'resource',
+        type: 'options',
+        noDataExpression: true,
+        default: 'response',
+        options: [
+          { name: 'Input Item', value: 'inputItem' },
+          { name: 'Response', value: 'response' },
+        ],
+      },
+      {
+        displayName: 'Operation',
+        name: 'operation',
+        type: 'options',
+        noDataExpression: true,
+        default: 'create',
+        displayOptions: { show: { resource: ['response'] } },
+        options: [
+          {
+            name: 'Cancel',
+            value: 'cancel',
+            action: 'Cancel response',
+            description: 'Stop a response that runs in the background, and the code it runs',
+          },
+          {
+            name: 'Create',
+            value: 'create',
+            action: 'Create response',
+            description: 'Ask a model to analyse data with Python; charts and files come out as binary data',
+          },
+          {
+            name: 'Delete',
+            value: 'delete',
+            action: 'Delete response',
+            description: 'Permanently delete a response',
+          },
+          { name: 'Get', value: 'get', action: 'Get response', description: 'Get a response with its files' },
+          {
+            name: 'Wait for Completion',
+            value: 'wait',
+            action: 'Wait for completion of response',
+            description: 'Wait for a response that runs in the background',
+          },
+        ],
+      },
+      {
+        displayName: 'Operation',
+        name: 'operation',
+        type: 'options',
+        noDataExpression: true,
+        default: 'getMany',
+        displayOptions: { show: { resource: ['inputItem'] } },
+        options: [
+          {
+            name: 'Get Many',
+            value: 'getMany',
+            action: 'Get many input items',
+            description: 'Get the input that a response was created with',
+          },
+        ],
+      },
+      ...Object.values(OPERATIONS).flatMap((byName) =>
+        Object.values(byName).flatMap(({ description }) => description),
+      ),
+    ],
+  };
+
+  methods = { listSearch: { getContainers, getModels } };
+
+  /** The resume URL belongs to the execution, so there is nothing to register. */
+  webhookMethods = {
+    default: {
+      async checkExists(): Promise<boolean> {
+        return true;
+      },
+      async create(): Promise<boolean> {
+        return true;
+      },
+      async delete(): Promise<boolean> {
+        return true;
+      },
+    },
+  };
+
+  /** The server calls back when the response has ended. */
+  async webhook(this: IWebhookFunctions): Promise<IWebhookResponseData> {
+    const data = this.getBodyData().data as IDataObject | undefined;
+    if (typeof data?.id !== 'string') {
+      throw new NodeOperationError(this.getNode(), 'The callback names no response', {
+        description: 'Only the Code Interpreter server calls this address.',
+      });
+    }
+    return { workflowData: [[await resumed(this, data.id)]] };
+  }
+
+  async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
+    const items = this.getInputData();
+    const output: INodeExecutionData[] = [];
+    for (let index = 0; index < items.length; index++) {
+      try {
+        const resource = this.getNodeParameter('resource', index) as string;
+        const operation = OPERATIONS[resource][this.getNodeParameter('operation', index) as string];
+        output.push(...(await operation.execute(this, index)));
+      } catch (error) {
+        if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
+        output.push({ json: errorData(error), pairedItem: { item: index } });
+      }
+    }
+    return [output];
+  }
+}

@@ -1,0 +1,116 @@
+/** Messages that say what happened and what to do about it. */
+import { NodeApiError, NodeOperationError } from 'n8n-workflow';
+import type { INode, JsonObject } from 'n8n-workflow';
+
+export interface ErrorText {
+  message: string;
+  description: string;
+  httpCode?: string;
+}
+
+interface Envelope {
+  error?: { message?: unknown; code?: unknown; param?: unknown; type?: unknown };
+}
+
+/** What to do, by the server's code and then by status. */
+const BY_CODE: Readonly<Record<string, string>> = {
+  invalid_api_key: 'Check the API key in the Code Interpreter API credential.',
+  model_not_found:
+    "Choose a model from the list in 'Model', or add the model's provider to the server's configuration.",
+  container_expired:
+    "A container expires after it was idle for its lifetime. Create a new one, or choose a session in 'Container': an expired session gets a new container by itself.",
+  previous_response_not_found:
+    "Check 'Previous Response ID'; responses that were created with storing off, or deleted, cannot be continued.",
+  conversation_locked:
+    'Another response is being made in this conversation. Turn on Retry On Fail in the node settings.',
+  context_length_exceeded: 'Shorten the prompt or the conversation, or choose a model with a larger context.',
+  unknown_parameter: 'The server may be older or newer than this node. Update both to the same version.',
+};
+
+const BY_STATUS: Readonly<Record<number, string>> = {
+  401: 'Check the API key in the Code Interpreter API credential.',
+  403: 'The API key has no access to this. Check which project it belongs to.',
+  404: 'Check the ID. Objects of another project, deleted ones and expired ones cannot be seen with this API key.',
+  405: "Check 'Base URL' in the credential: it must end with the API's prefix, e.g. /v1.",
+  413: 'Send a smaller file, or raise the size limit in the configuration of the server.',
+  429: 'The server is at its limit. Turn on Retry On Fail in the node settings, delete containers that are not needed, or raise the limit.',
+  502: 'The proxy in front of the server got no answer. Check that the server is running.',
+  503: 'The server is starting or shutting down. Turn on Retry On Fail in the node settings.',
+  504: 'The proxy in front of the server gave up waiting. Raise its time limit, or choose a run mode that polls.',
+};
+
+export function describeApiError(status: number, body: unknown): ErrorText {
+  const error = (body as Envelope | null)?.error;
+  const said = typeof error?.message === 'string' ? error.message : '';
+  const code = typeof error?.code === 'string' ? error.code : '';
+  const param = typeof error?.param === 'string' ? ` (parameter ${error.param})` : '';
+  if (said === '') {
+    return {
+      message: `The address answered with status ${status}, but not as a Code Interpreter server`,
+      description: BY_STATUS[status] ?? "Check 'Base URL' in the Code Interpreter API credential.",
+      httpCode: String(status),
+    };
+  }
+  return {
+    message: `${said.replace(/\.$/, '')}${param}`,
+    description:
+      BY_CODE[code] ?? BY_STATUS[status] ?? 'The server log holds more under the time of this call.',
+    httpCode: String(status),
+  };
+}
+
+const CONNECTION: Readonly<Record<string, string>> = {
+  ECONNREFUSED:
+    'Nothing listens at this address. Start the server, and check the port. From inside Docker, use the name of the service instead of localhost.',
+  ENOTFOUND:
+    'The name in the address is not known. Check its spelling, and that n8n and the server share a network.',
+  EAI_AGAIN: 'The name in the address could not be looked up. Check the network of the machine n8n runs on.',
+  ECONNRESET: 'The connection was cut. Check proxies between n8n and the server, and the log of the server.',
+  ECONNABORTED: "The answer took longer than the node waits. Raise 'Timeout' in the options of the node.",
+  ETIMEDOUT:
+    "The answer took longer than the node waits. Check the address, or raise 'Timeout' in the options.",
+  CERT_HAS_EXPIRED: 'The certificate of the server has expired. Renew it.',
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    'The certificate of the server is self-signed. Add it to the ones n8n trusts (NODE_EXTRA_CA_CERTS).',
+};
+
+const codeOf = (error: unknown): string => {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } };
+  if (typeof code === 'string') return code;
+  return typeof cause?.code === 'string' ? cause.code : '';
+};
+
+export function describeConnectionError(error: unknown, address: string): ErrorText {
+  const said = error instanceof Error ? error.message : String(error);
+  const code = codeOf(error) || (Object.keys(CONNECTION).find((each) => said.includes(each)) ?? '');
+  if (/abort|cancel/i.test(said) && code !== 'ECONNABORTED') {
+    return { message: 'The run was cancelled', description: 'The execution was stopped in n8n.' };
+  }
+  return {
+    message: `The Code Interpreter server at ${address} could not be reached`,
+    description: CONNECTION[code] ?? (/timeout/i.test(said) ? CONNECTION.ETIMEDOUT : said),
+  };
+}
+
+/** Tells the item an error belongs to; n8n shows it beside the message. */
+export function toItemError(
+  node: INode,
+  error: unknown,
+  itemIndex: number,
+): NodeApiError | NodeOperationError {
+  if (error instanceof NodeOperationError || error instanceof NodeApiError) {
+    error.context.itemIndex ??= itemIndex;
+    return error;
+  }
+  return new NodeOperationError(node, error as Error, { itemIndex });
+}
+
+/** What an item becomes when the node continues after an error. */
+export function errorData(error: unknown): JsonObject {
+  const { message, description, httpCode } = error as Partial<ErrorText>;
+  return {
+    error: message ?? String(error),
+    ...(description ? { description } : {}),
+    ...(httpCode ? { status: Number(httpCode) } : {}),
+  };
+}

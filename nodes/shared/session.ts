@@ -1,0 +1,148 @@
+/** Which container a step works in. The server makes the container of a session key when it is first asked for. */
+import { createHash } from 'crypto';
+import { NodeOperationError } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, ISupplyDataFunctions } from 'n8n-workflow';
+import { apiRequest, pathId } from './transport';
+import type { ContainerObject, RunContext } from './types';
+
+export type SessionScope = 'execution' | 'workflow' | 'chat' | 'custom';
+
+export type ContainerChoice =
+  | { mode: 'new' }
+  | { mode: 'id'; id: string }
+  | { mode: 'session'; scope: SessionScope; key: string };
+
+const MAX_KEY = 256;
+
+export interface Surroundings {
+  instanceId: string;
+  workflowId: string;
+  executionId: string;
+  chatSessionId: string;
+  customKey: string;
+}
+
+/** The key of a session, apart from those of every other n8n instance and workflow. Custom keys are shared by the workflows of an instance. */
+export function sessionKey(scope: SessionScope, at: Surroundings): string {
+  const parts: Record<SessionScope, string[]> = {
+    execution: [at.workflowId, 'execution', at.executionId],
+    workflow: [at.workflowId, 'workflow'],
+    chat: [at.workflowId, 'chat', at.chatSessionId],
+    custom: ['custom', at.customKey],
+  };
+  const key = ['n8n', at.instanceId, ...parts[scope]].join(':');
+  if (key.length <= MAX_KEY) return key;
+  const digest = createHash('sha256').update(key).digest('hex');
+  return `${key.slice(0, MAX_KEY - digest.length - 1)}:${digest}`;
+}
+
+/** The execution as a key: the same in all nodes of a run. Unsaved test runs have no ID before they are saved. */
+function surroundings(context: RunContext, itemIndex: number): Surroundings {
+  return {
+    instanceId: context.getInstanceId().slice(0, 16),
+    workflowId: context.getWorkflow().id ?? 'unsaved',
+    executionId: context.getExecutionId() ?? 'unsaved',
+    chatSessionId: String(context.getNodeParameter('chatSessionId', itemIndex, '') ?? '').trim(),
+    customKey: String(context.getNodeParameter('sessionKey', itemIndex, '') ?? '').trim(),
+  };
+}
+
+/** Reads the parameters of `containerFields`. */
+export function containerChoice(context: IExecuteFunctions, itemIndex: number): ContainerChoice {
+  const mode = context.getNodeParameter('container', itemIndex) as ContainerChoice['mode'];
+  switch (mode) {
+    case 'new':
+      return { mode };
+    case 'id':
+      return { mode, id: containerIdOf(context, itemIndex) };
+    default:
+      return { mode: 'session', ...sessionOf(context, itemIndex) };
+  }
+}
+
+export function containerIdOf(context: IExecuteFunctions, itemIndex: number): string {
+  const id = String(context.getNodeParameter('containerId', itemIndex, '', { extractValue: true }) ?? '');
+  return decodeURIComponent(pathId(context.getNode(), 'Container', id, itemIndex));
+}
+
+export function sessionOf(context: RunContext, itemIndex: number): { scope: SessionScope; key: string } {
+  const scope = context.getNodeParameter('session', itemIndex, 'execution') as SessionScope;
+  const at = surroundings(context, itemIndex);
+  const missing =
+    scope === 'custom'
+      ? at.customKey === '' && 'Session Key'
+      : scope === 'chat' && at.chatSessionId === '' && 'Chat Session ID';
+  if (missing) {
+    throw new NodeOperationError(context.getNode(), `'${missing}' is empty [item ${itemIndex}]`, {
+      description:
+        scope === 'chat'
+          ? 'Use the session ID of a Chat Trigger, e.g. {{ $json.sessionId }}, or choose another session.'
+          : 'Enter any text; steps with the same text share a container.',
+      itemIndex,
+    });
+  }
+  return { scope, key: sessionKey(scope, at) };
+}
+
+const nameOf = (context: RunContext): string => {
+  const { name, id } = context.getWorkflow();
+  return `n8n: ${name ?? id ?? 'workflow'}`.slice(0, 256);
+};
+
+export interface ContainerSettings {
+  memory?: string;
+  idleMinutes?: number;
+  name?: string;
+}
+
+export function createBody(
+  context: RunContext,
+  { memory, idleMinutes, name }: ContainerSettings,
+): IDataObject {
+  return {
+    name: name || nameOf(context),
+    ...(memory ? { memory_limit: memory } : {}),
+    ...(idleMinutes ? { expires_after: { anchor: 'last_active_at', minutes: idleMinutes } } : {}),
+  };
+}
+
+/** The running container of a choice; for `new` and `session` it is made where needed. */
+export async function resolveContainer(
+  context: RunContext,
+  choice: ContainerChoice,
+  settings: ContainerSettings,
+): Promise<string> {
+  if (choice.mode === 'id') return choice.id;
+  const container = await apiRequest<ContainerObject>(context, {
+    method: 'POST',
+    path: '/containers',
+    body: {
+      ...createBody(context, settings),
+      ...(choice.mode === 'session' ? { session_key: choice.key } : {}),
+    },
+    timeout: 120_000,
+  });
+  if (choice.mode === 'session' && choice.scope === 'execution') deleteWhenFinished(context, container.id);
+  return container.id;
+}
+
+/** Frees the memory of a container as soon as the execution ends; otherwise it would idle for its lifetime. */
+export function deleteWhenFinished(
+  context: IExecuteFunctions | ISupplyDataFunctions,
+  containerId: string,
+): void {
+  context.onExecutionFinish?.(async () => {
+    try {
+      await apiRequest(context, { method: 'DELETE', path: `/containers/${encodeURIComponent(containerId)}` });
+    } catch (error) {
+      // Another step of the same execution was first, or the server is gone; it expires by itself.
+      context.logger.debug('A container was not deleted at the end of the execution', {
+        containerId,
+        reason: (error as Error).message,
+      });
+    }
+  });
+}
+
+/** Agents run a node under the type `…Tool`: they read JSON only, and want faults as data. */
+export const isToolCall = (context: RunContext): boolean => context.getNode().type.endsWith('Tool');
