@@ -3,6 +3,7 @@
  * generated from this file (`npm run docs`).
  */
 import { z } from 'zod';
+import { modelNames, modelProviders } from './model-providers.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -190,6 +191,28 @@ export const envSchema = z.object({
   MAX_FILE_BYTES: bytes('512m', 'Largest single upload.'),
   MAX_UPLOAD_BYTES: bytes('8g', 'Largest upload in parts.'),
   MAX_BODY_BYTES: bytes('33m', 'Largest JSON body of a request.'),
+
+  OPENAI_BASE_URL: z
+    .url({ protocol: /^https?$/, error: 'expected a URL that begins with http:// or https://' })
+    .optional()
+    .meta({
+      description: 'Model endpoint of the simple form; when only OPENAI_API_KEY is set, OpenAI’s own.',
+      unit: 'URL',
+    }),
+  OPENAI_API_KEY: text('Key for OPENAI_BASE_URL; none when absent.', 'secret'),
+  MODELS: modelNames.meta({
+    description: 'Models of OPENAI_BASE_URL; when absent everything the endpoint lists.',
+    unit: 'names, comma separated',
+  }),
+  MODEL_PROVIDERS: modelProviders.meta({
+    description: 'Several model endpoints, or one with settings: see docs/models.md.',
+    unit: 'JSON list',
+    example: '[]',
+  }),
+  MODEL_DEFAULT: text(
+    'Model that a request gets when it asks for the model `default`.',
+    'model name as in GET /v1/models',
+  ),
 
   CONTAINER_IDLE_MINUTES: whole(
     20,

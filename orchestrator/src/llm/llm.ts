@@ -26,7 +26,12 @@ export interface LlmFile {
 export type LlmMessage =
   | { readonly role: 'system'; readonly parts: readonly LlmPart[] }
   | { readonly role: 'user'; readonly parts: readonly LlmPart[] }
-  | { readonly role: 'assistant'; readonly text: string; readonly reasoning?: string | undefined; readonly toolCalls: readonly LlmToolCall[] }
+  | {
+      readonly role: 'assistant';
+      readonly text: string;
+      readonly reasoning?: string | undefined;
+      readonly toolCalls: readonly LlmToolCall[];
+    }
   | {
       readonly role: 'tool';
       readonly callId: string;
@@ -79,7 +84,13 @@ export type LlmEvent =
   | { readonly type: 'refusal'; readonly delta: string }
   | { readonly type: 'reasoning'; readonly delta: string }
   /** `index` tells parallel calls apart; `callId` and `name` come with the first piece of a call. */
-  | { readonly type: 'tool_call'; readonly index: number; readonly callId?: string | undefined; readonly name?: string | undefined; readonly argumentsDelta: string }
+  | {
+      readonly type: 'tool_call';
+      readonly index: number;
+      readonly callId?: string | undefined;
+      readonly name?: string | undefined;
+      readonly argumentsDelta: string;
+    }
   | { readonly type: 'finish'; readonly reason: LlmFinish; readonly usage: LlmUsage | null };
 
 /** Why a turn failed, sorted by who must act. The message is shown to the caller and holds no secret. */

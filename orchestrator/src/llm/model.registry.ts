@@ -1,7 +1,5 @@
-/** Which models there are and which adapter speaks for each. */
-import { Injectable } from '@nestjs/common';
+/** Which models there are, under which names, and which adapter speaks for each. */
 import type { Llm } from './llm.js';
-import { PYTHON_MODEL, PythonLlm } from './python/python.llm.js';
 
 export interface Model {
   /** As clients name it. */
@@ -18,31 +16,96 @@ export interface Model {
   readonly llm: Llm;
 }
 
-@Injectable()
+/** Implemented by adapters; ids are the source's own and may clash with those of another. */
+export interface ModelSource {
+  /** Stands before the slash where an id alone is ambiguous. */
+  readonly name: string;
+  /** Known without asking anybody. */
+  readonly configured: readonly Model[];
+  /** What the source finds by asking, `configured` left out. Resolves within `waitMs`, never rejects. */
+  readonly discovered: (waitMs: number) => Promise<readonly Model[]>;
+}
+
+/** The list never waits longer for an endpoint. */
+const LIST_WAIT_MS = 2_000;
+/** A model that nobody configured may be worth a longer wait. */
+const FIND_WAIT_MS = 10_000;
+const DEFAULT = 'default';
+
+interface Offer {
+  readonly source: string;
+  readonly model: Model;
+}
+
+/** Names offers: an id that two of them have goes to neither; both get `source/id`. */
+function nameOffers(offers: readonly Offer[], taken: ReadonlyMap<string, Model>): Model[] {
+  const counts = new Map<string, number>();
+  for (const { model } of offers) counts.set(model.id, (counts.get(model.id) ?? 0) + 1);
+  return offers.map(({ source, model }) =>
+    counts.get(model.id) === 1 && !taken.has(model.id) ? model : { ...model, id: `${source}/${model.id}` },
+  );
+}
+
+export interface RegistryOptions {
+  /** Id of the model that stands behind `default`. */
+  readonly defaultModel?: string | undefined;
+}
+
+/**
+ * The built-in sources keep their ids whatever is configured, and configured models keep theirs
+ * whatever an endpoint lists, so that a name never changes its meaning while the server runs.
+ */
 export class ModelRegistry {
-  private readonly models = new Map<string, Model>();
+  private readonly fixed = new Map<string, Model>();
 
-  constructor() {
-    this.add({
-      id: PYTHON_MODEL,
-      ownedBy: 'code-interpreter',
-      createdAt: 1_764_547_200,
-      vision: false,
-      tools: true,
-      contextTokens: null,
-      llm: new PythonLlm(),
-    });
-  }
-
-  add(model: Model): void {
-    this.models.set(model.id, model);
+  constructor(
+    builtIn: ModelSource,
+    private readonly sources: readonly ModelSource[] = [],
+    private readonly options: RegistryOptions = {},
+  ) {
+    for (const model of builtIn.configured) this.fixed.set(model.id, model);
+    const offers = sources.flatMap(({ name, configured }) =>
+      configured.map((model) => ({ source: name, model })),
+    );
+    for (const model of nameOffers(offers, this.fixed)) this.fixed.set(model.id, model);
   }
 
   async list(): Promise<readonly Model[]> {
-    return [...this.models.values()];
+    const models = [...(await this.all(LIST_WAIT_MS)).values()];
+    const standIn = models.find(({ id }) => id === this.options.defaultModel);
+    return standIn && !models.some(({ id }) => id === DEFAULT)
+      ? [...models, { ...standIn, id: DEFAULT }]
+      : models;
   }
 
+  /** By the id that the list shows, by `provider/id`, or `default`. */
   async find(id: string): Promise<Model | null> {
-    return this.models.get(id) ?? null;
+    const known = this.fixed.get(id);
+    if (known) return known;
+    const found = this.qualified(id, (source) => source.configured) ?? (await this.all(FIND_WAIT_MS)).get(id);
+    if (found) return found;
+    const { defaultModel } = this.options;
+    if (id === DEFAULT && defaultModel !== undefined && defaultModel !== DEFAULT)
+      return this.find(defaultModel);
+    const lists = new Map(
+      await Promise.all(this.sources.map(async (source) => [source, await source.discovered(0)] as const)),
+    );
+    return this.qualified(id, (source) => lists.get(source) ?? []);
+  }
+
+  private qualified(id: string, modelsOf: (source: ModelSource) => readonly Model[]): Model | null {
+    const source = this.sources.find(({ name }) => id.startsWith(`${name}/`));
+    const model = source && modelsOf(source).find((each) => `${source.name}/${each.id}` === id);
+    return model ? { ...model, id } : null;
+  }
+
+  private async all(waitMs: number): Promise<Map<string, Model>> {
+    const lists = await Promise.all(this.sources.map((source) => source.discovered(waitMs)));
+    const offers = lists.flatMap((list, index) =>
+      list.map((model) => ({ source: this.sources[index]!.name, model })),
+    );
+    const all = new Map(this.fixed);
+    for (const model of nameOffers(offers, this.fixed)) if (!all.has(model.id)) all.set(model.id, model);
+    return all;
   }
 }

@@ -58,13 +58,19 @@ const SERVER_ERROR = {
   message: 'The server had an error while running this response. Please retry.',
 };
 
+/** In the words of `Response.error.code` (contract §2.5). */
+const LLM_CODES: Readonly<Record<LlmError['code'], string>> = {
+  unavailable: 'server_error',
+  rate_limited: 'rate_limit_exceeded',
+  rejected: 'server_error',
+  context_length_exceeded: 'invalid_prompt',
+  protocol: 'server_error',
+};
+
 /** A sentence for the caller; what is not meant for him is logged and stays here. */
 function describe(error: unknown, responseId: string): { code: string; message: string } {
   if (error instanceof LlmError) {
-    return {
-      code: error.code === 'rate_limited' ? 'rate_limit_exceeded' : 'server_error',
-      message: error.message,
-    };
+    return { code: LLM_CODES[error.code], message: error.message };
   }
   if (error instanceof ApiError && error.family !== 'bug') {
     return { code: error.status === 429 ? 'rate_limit_exceeded' : 'server_error', message: error.message };

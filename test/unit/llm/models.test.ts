@@ -1,0 +1,154 @@
+/** Which models a configuration makes, under which names. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { parseEnv } from '../../../orchestrator/src/config/env.js';
+import { ProviderModels } from '../../../orchestrator/src/llm/chat-completions/model-source.js';
+import { type Model, ModelRegistry, type ModelSource } from '../../../orchestrator/src/llm/model.registry.js';
+import { pythonModels } from '../../../orchestrator/src/llm/python/python.models.js';
+import { ModelEndpoint } from '../../fakes/model-endpoint/server.js';
+
+const provider = (change: Record<string, unknown> = {}) => ({
+  name: 'p',
+  base_url: 'http://127.0.0.1:9/v1',
+  models: ['m'],
+  ...change,
+});
+const env = (list: unknown, rest: Record<string, string> = {}) =>
+  parseEnv({ MODEL_PROVIDERS: JSON.stringify(list), ...rest });
+
+describe('the configuration', () => {
+  it('is empty without a word', () => {
+    expect(parseEnv({}).MODEL_PROVIDERS).toEqual([]);
+  });
+
+  it('has a simple form', () => {
+    const { MODEL_PROVIDERS } = parseEnv({
+      OPENAI_BASE_URL: 'http://localhost:11434/v1',
+      MODELS: 'qwen3:8b, llama3.2',
+    });
+    expect(MODEL_PROVIDERS).toMatchObject([
+      {
+        name: 'openai',
+        base_url: 'http://localhost:11434/v1',
+        models: ['qwen3:8b', 'llama3.2'],
+        discover: false,
+        max_retries: 2,
+      },
+    ]);
+    expect(parseEnv({ OPENAI_API_KEY: 'k' }).MODEL_PROVIDERS).toMatchObject([
+      { base_url: 'https://api.openai.com/v1', api_key: 'k', discover: true, models: [] },
+    ]);
+  });
+
+  it('takes keys from other variables', () => {
+    const [first] = env([provider({ api_key_env: 'SOME_KEY' })], { SOME_KEY: 'secret' }).MODEL_PROVIDERS;
+    expect(first!.api_key).toBe('secret');
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['no JSON', 'nonsense', /MODEL_PROVIDERS: expected a JSON list/],
+    ['no name', [{ base_url: 'http://a/v1', models: ['m'] }], /MODEL_PROVIDERS\.0\.name/],
+    ['a wrong URL', [provider({ base_url: 'ftp://a' })], /MODEL_PROVIDERS\.0\.base_url: expected a URL/],
+    ['a password in the URL', [provider({ base_url: 'http://a:b@c/v1' })], /base_url: must not hold/],
+    ['a field nobody knows', [provider({ modles: [] })], /MODEL_PROVIDERS\.0: Unrecognized key: "modles"/],
+    ['a wrong model', [provider({ models: [{ id: 'm', vision: 'yes' }] })], /MODEL_PROVIDERS\.0\.models\.0/],
+    ['no models', [provider({ models: [] })], /MODEL_PROVIDERS\.0\.models: name the models, or set discover/],
+    ['a missing key', [provider({ api_key_env: 'NOT_SET' })], /api_key_env: the variable NOT_SET is not set/],
+    ['two keys', [provider({ api_key: 'a', api_key_env: 'PATH' })], /api_key or api_key_env, not both/],
+    ['one name twice', [provider(), provider()], /two providers are called 'p'/],
+    ['too much patience', [provider({ timeout_ms: 900_000 })], /MODEL_PROVIDERS\.0\.timeout_ms/],
+  ])('refuses %s', (_, list, message) => {
+    expect(() =>
+      list === 'nonsense' ? parseEnv({ MODEL_PROVIDERS: list }) : env(list, { PATH: 'x' }),
+    ).toThrow(message);
+  });
+
+  it('refuses models that belong to nobody', () => {
+    expect(() => parseEnv({ MODELS: 'a' })).toThrow(/MODELS: set OPENAI_BASE_URL/);
+  });
+});
+
+const source = (
+  name: string,
+  configured: readonly string[],
+  discovered: readonly string[] = [],
+): ModelSource => {
+  const make = (id: string): Model => ({ ...pythonModels.configured[0]!, id, ownedBy: name });
+  return { name, configured: configured.map(make), discovered: async () => discovered.map(make) };
+};
+
+describe('names', () => {
+  const registry = new ModelRegistry(
+    pythonModels,
+    [source('a', ['one', 'both', 'python'], ['two', 'found']), source('b', ['both', 'x/y'], ['one', 'two'])],
+    { defaultModel: 'one' },
+  );
+
+  it('are as configured, and longer where two have the same', async () => {
+    expect((await registry.list()).map(({ id }) => id)).toEqual([
+      'python',
+      'one',
+      'a/both',
+      'a/python',
+      'b/both',
+      'x/y',
+      'a/two',
+      'found',
+      'b/one',
+      'b/two',
+      'default',
+    ]);
+  });
+
+  it.each([
+    ['python', 'code-interpreter'],
+    ['one', 'a'],
+    ['a/one', 'a'],
+    ['b/one', 'b'],
+    ['b/both', 'b'],
+    ['x/y', 'b'],
+    ['b/x/y', 'b'],
+    ['found', 'a'],
+    ['a/found', 'a'],
+    ['default', 'a'],
+  ])('%s is found at %s', async (id, owner) => {
+    expect(await registry.find(id)).toMatchObject({ ownedBy: owner });
+  });
+
+  it.each(['both', 'two', 'a/x/y', 'nobody', 'c/one', ''])('%s is not found', async (id) => {
+    expect(await registry.find(id)).toBeNull();
+  });
+});
+
+describe('discovery', () => {
+  let fake: ModelEndpoint | undefined;
+  afterEach(async () => fake?.stop());
+  const models = (change: Record<string, unknown>) =>
+    new ProviderModels(env([provider(change)]).MODEL_PROVIDERS[0]!);
+
+  it('adds what the endpoint lists, once', async () => {
+    fake = await new ModelEndpoint({ models: ['m', 'other'] }).start();
+    const found = models({
+      base_url: fake.url,
+      discover: true,
+      vision: true,
+      models: [{ id: 'm', vision: false }],
+    });
+    expect(found.configured).toMatchObject([{ id: 'm', vision: false, tools: true }]);
+    expect(await found.discovered(1000)).toMatchObject([
+      { id: 'other', vision: true, createdAt: 1_764_000_000 },
+    ]);
+    await fake.stop();
+    fake = undefined;
+    expect(await found.discovered(1000)).toHaveLength(1);
+  });
+
+  it('is not done unless asked for', async () => {
+    expect(await models({}).discovered(1000)).toEqual([]);
+  });
+
+  it('does not wait for an endpoint that is slow or gone', async () => {
+    const start = performance.now();
+    expect(await models({ discover: true }).discovered(500)).toEqual([]);
+    expect(performance.now() - start).toBeLessThan(1500);
+  });
+});
