@@ -1,28 +1,39 @@
-/** JSON bodies as the official clients send them (contract §7.2): empty is fine, NUL characters are not. */
+/** JSON bodies as the official clients send them (contract §7.2): empty is fine, text that cannot be stored is not. */
 import type { FastifyInstance } from 'fastify';
 import { ApiError } from '../common/api-error.js';
 import { formatPath } from '../common/schema-error.js';
 
-/** Path of the first string (or key) with a NUL character, which PostgreSQL cannot store. */
-export function findNul(value: unknown, path: readonly PropertyKey[] = []): readonly PropertyKey[] | null {
-  if (typeof value === 'string') return value.includes('\0') ? path : null;
+/** PostgreSQL takes neither NUL characters nor halves of surrogate pairs. */
+const isStorable = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
+
+/** What such text looks like in JSON; pairs of surrogates look like this as well. */
+const SUSPICIOUS = /\\u(?:0000|d[89a-f])/i;
+
+/** Path of the first string (or of the object with the key) that cannot be stored. */
+export function findUnstorable(
+  value: unknown,
+  path: readonly PropertyKey[] = [],
+): readonly PropertyKey[] | null {
+  if (typeof value === 'string') return isStorable(value) ? null : path;
   if (typeof value !== 'object' || value === null) return null;
   for (const [key, child] of Object.entries(value)) {
-    if (key.includes('\0')) return path;
-    const found = findNul(child, [...path, Array.isArray(value) ? Number(key) : key]);
+    if (!isStorable(key)) return path;
+    const found = findUnstorable(child, [...path, Array.isArray(value) ? Number(key) : key]);
     if (found) return found;
   }
   return null;
 }
 
-function rejectNul(text: string, value: unknown): void {
-  if (!text.includes('\\u0000')) return;
-  const path = findNul(value);
+function rejectUnstorable(text: string, value: unknown): void {
+  if (!SUSPICIOUS.test(text)) return;
+  const path = findUnstorable(value);
   if (!path) return;
   const param = formatPath(path);
-  throw new ApiError('invalid_value', `Invalid value for '${param}': text must not contain NUL characters.`, {
-    param,
-  });
+  throw new ApiError(
+    'invalid_value',
+    `Invalid value for '${param}': text must be valid Unicode without NUL characters.`,
+    { param },
+  );
 }
 
 export function installBodyParser(fastify: FastifyInstance, maxBytes: number): void {
@@ -35,7 +46,7 @@ export function installBodyParser(fastify: FastifyInstance, maxBytes: number): v
         done(null, undefined);
         return;
       }
-      parseJson(request, text, (error: Error | null, value?: unknown) => {
+      void parseJson(request, text, (error: Error | null, value?: unknown) => {
         if (error) {
           done(
             new ApiError(
@@ -47,7 +58,7 @@ export function installBodyParser(fastify: FastifyInstance, maxBytes: number): v
           return;
         }
         try {
-          rejectNul(text, value);
+          rejectUnstorable(text, value);
           done(null, value);
         } catch (fault) {
           done(fault as Error);

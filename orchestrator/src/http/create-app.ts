@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { Logger } from 'nestjs-pino';
+import { ApiError } from '../common/api-error.js';
 import { ApiExceptionFilter } from '../common/exception.filter.js';
 import { newId } from '../common/ids.js';
 import { MULTIPART_PLUGIN_OPTIONS } from '../common/multipart.js';
@@ -30,6 +31,15 @@ function addHeaders(fastify: FastifyInstance): void {
   });
 }
 
+/** No id has a NUL character, and PostgreSQL refuses to look for one. */
+function refuseNul(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const path = request.url.split('?')[0]!;
+    if (path.includes('%00')) done(new ApiError('not_found', `Invalid URL (${request.method} ${path})`));
+    else done();
+  });
+}
+
 export async function createApp(root: DynamicModule, env: Env): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     genReqId: () => newId.request(),
@@ -45,6 +55,7 @@ export async function createApp(root: DynamicModule, env: Env): Promise<NestFast
   const routes = new RouteTable();
   routes.watch(fastify);
   addHeaders(fastify);
+  refuseNul(fastify);
   installBodyParser(fastify, env.MAX_BODY_BYTES);
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,

@@ -52,7 +52,7 @@ export class ResponseRepository {
 
   /** Writes the end and the output; only while it is still running, so a second writer changes nothing. */
   async finish(projectId: string, response: ResponseObject): Promise<boolean> {
-    const { output, ...stored } = response;
+    const { output: _, ...stored } = response;
     return this.prisma.$transaction(async (tx) => {
       const { count } = await tx.response.updateMany({
         where: { id: response.id, status: { in: ['queued', 'in_progress'] } },

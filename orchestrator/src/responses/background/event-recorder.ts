@@ -10,7 +10,7 @@ export class EventRecorder {
   private waiting: StreamEvent[] = [];
   private end: ResponseObject | null = null;
   private writing: Promise<void> | null = null;
-  private fault: unknown = null;
+  private fault: Error | null = null;
 
   constructor(private readonly append: Append) {}
 
@@ -37,7 +37,7 @@ export class EventRecorder {
         await this.append(batch, this.end);
       }
     } catch (error) {
-      this.fault = error;
+      this.fault = error instanceof Error ? error : new Error(String(error));
     } finally {
       this.writing = null;
     }

@@ -76,7 +76,7 @@ export class ContextService {
         ? [{ type: 'message', role: 'user', content: input } as InputItem]
         : (input ?? []);
     const resolved = await Promise.all(
-      items.map((item) => (item.type === 'item_reference' ? this.resolve(projectId, item.id) : item)),
+      items.map(async (item) => (item.type === 'item_reference' ? this.resolve(projectId, item.id) : item)),
     );
     return resolved.map(normalise);
   }
