@@ -73,13 +73,12 @@ function allowedOf(schema: z.ZodType): string {
 }
 
 function rowOf(name: string, schema: z.ZodType): Row {
-  const meta = schema.meta();
-  const { description, unit, example } = { unit: undefined, example: undefined, ...meta };
-  if (!description || typeof unit !== 'string') {
+  const { description, unit, example } = (schema.meta() ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof description !== 'string' || typeof unit !== 'string') {
     throw new Error(`${name} in env.schema.ts needs a sentence and a unit`);
   }
-  const parsed = schema.safeParse(undefined);
-  const fallback = parsed.success && typeof example === 'string' ? `\`${example}\`` : '';
+  const hasDefault = schema.safeParse(undefined).success && typeof example === 'string';
+  const fallback = hasDefault ? `\`${example}\`` : '';
   return { name, sentence: description, unit, fallback, allowed: allowedOf(schema) };
 }
 
