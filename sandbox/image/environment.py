@@ -6,6 +6,8 @@ import re
 import sys
 from importlib.metadata import distributions
 
+# Parts of a distribution that only work beside something that is not here: a desktop, another package.
+OPTIONAL = {"easygui", "fugue_dask", "fugue_ray", "fugue_spark", "itables_for_dash"}
 # Top-level names that distributions leave by accident; they are nobody's module.
 NOISE = {"test", "tests", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts", "tools", "build", "dist"}
 
@@ -26,7 +28,7 @@ def modules_of(distribution):
                 found.add(first)
         elif file.suffix == ".py" or file.suffix == ".so":
             found.add(first.split(".")[0])
-    return sorted(n for n in found if n.isidentifier() and n not in NOISE and n != "__pycache__")
+    return sorted(n for n in found if n.isidentifier() and n not in NOISE | OPTIONAL and n != "__pycache__")
 
 
 def main():

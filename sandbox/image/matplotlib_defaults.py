@@ -12,10 +12,12 @@ from pathlib import Path
 FALLBACKS = [
     "DejaVu Sans",
     "Noto Sans CJK JP",
+    "Noto Sans",
     "Noto Sans Arabic",
     "Noto Sans Hebrew",
     "Noto Sans Devanagari",
     "Noto Sans Thai",
+    "Noto Sans Math",
     "Noto Sans Symbols2",
 ]
 

@@ -21,18 +21,9 @@ ENV_FILE="$ENGINE_DIR/env"
 
 # --- which engine -----------------------------------------------------------------------------
 
-# engine_answers HOST: '' means the engine that the Docker client would use by itself.
-docker_at() {
-  local host=$1
-  shift
-  if [ -n "$host" ]; then
-    env -u DOCKER_CONTEXT -u DOCKER_TLS_VERIFY DOCKER_HOST="$host" docker "$@"
-  else
-    docker "$@"
-  fi
-}
-
 engine_answers() { timeout 5 docker --host "$ENGINE_HOST" version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+engine_is_busy() { [ -n "$(timeout 10 docker --host "$ENGINE_HOST" ps -q 2>/dev/null)" ]; }
 
 engine_at_hand_has_runtime() {
   [ -z "${CI_ENGINE_PRIVATE:-}" ] || return 1
@@ -198,7 +189,8 @@ daemon_config() {
   "ip6tables": false,
   "ip-forward": false,
   "log-level": "warn",
-  "log-driver": "none",
+  "log-driver": "local",
+  "log-opts": {"max-size": "1m", "max-file": "2"},
   "shutdown-timeout": 5,
   "runtimes": {
     $(json_string "$RUNTIME_NAME"): {"path": $(json_string "$RUNTIME_WRAPPER")},

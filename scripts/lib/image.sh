@@ -25,6 +25,15 @@ image_present() { docker image inspect "$1" >/dev/null 2>&1; }
 
 build() { DOCKER_BUILDKIT=0 docker build --network=host "$@"; }
 
+# The two newest of each half are kept, and what a container still uses cannot be removed.
+remove_old_images() {
+  local repository
+  for repository in code-interpreter-sandbox code-interpreter-packages code-interpreter-debian; do
+    docker images --format '{{.Repository}}:{{.Tag}}' "$repository" | tail -n +3 |
+      xargs -r -n 1 docker rmi >/dev/null 2>&1 || true
+  done
+}
+
 # --- the base: an official Debian where a registry answers, else one of our own -----------------
 
 find_base() {
@@ -52,6 +61,11 @@ find_base() {
 debian_sources() {
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror security
   mirror=$(debian_mirror)
+  if [ -z "$mirror" ]; then
+    # apt knows where a source comes from only after it has fetched its lists.
+    apt-get -q update >&2
+    mirror=$(debian_mirror)
+  fi
   [ -n "$mirror" ] || return 0
   security=$(debian_mirror security)
   printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$DEBIAN_SUITE"
