@@ -30,7 +30,7 @@ import {
   deletedContainerFileSchema,
 } from './container.schema.js';
 import { ContainerFilesService } from './container-files.service.js';
-import type { ContainerRow } from './container.repository.js';
+import type { ContainerRow } from './containers.service.js';
 import { presentContainerFile } from './container.presenter.js';
 import { ContainersService } from './containers.service.js';
 import { baseName } from './path-allocator.js';

@@ -20,6 +20,8 @@ import { presentContainerFile } from './container.presenter.js';
 import { plainPath, prefixedPath } from './path-allocator.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
+export type { ContainerFileRow } from './container-file.repository.js';
+
 /** Content that is in the blob store already. */
 export interface StoredContent {
   readonly filename: string;

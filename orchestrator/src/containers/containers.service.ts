@@ -18,6 +18,8 @@ import { isUsable } from './container.state.js';
 import { PathAllocator } from './path-allocator.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
+export type { ContainerRow } from './container.repository.js';
+
 export interface CreateContainer {
   readonly name: string;
   readonly memoryLimit: MemorySize;

@@ -33,6 +33,9 @@ import { SandboxBindings } from './sandbox-bindings.js';
 /** Milliseconds between two heartbeats that keep a busy container from expiring; the shortest lifetime is a minute. */
 const HEARTBEAT_MS = 15_000;
 
+export { type ExecutionOutput, toCallOutputs } from './execution-outputs.js';
+export type { ImportedFile } from './file-importer.js';
+
 export interface RunOptions {
   readonly timeoutMs?: number | undefined;
   readonly responseId?: string | undefined;

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { writeOutput } from './response-end.js';
+import { writeOutput } from './response-end.repository.js';
 import type { InputItem } from './input.schema.js';
 import type { OutputItem, ResponseObject } from './response.types.js';
 

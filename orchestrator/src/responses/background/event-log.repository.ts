@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
-import { unlockConversation, writeOutput } from '../response-end.js';
+import { unlockConversation, writeOutput } from '../response-end.repository.js';
 import type { ResponseObject, StreamEvent } from '../response.types.js';
 
 /** Another process runs this response now, or it has ended: whoever gets this stops at once. */

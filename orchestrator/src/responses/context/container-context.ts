@@ -3,10 +3,10 @@
  * this response touched. Made by the service before the run, used by the run.
  */
 import { ApiError } from '../../common/api-error.js';
-import type { ImportedFile } from '../../containers/file-importer.js';
-import type { ContainerFileRow } from '../../containers/container-file.repository.js';
+import type { ImportedFile } from '../../containers/execution.service.js';
+import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import type { ContainerFilesService } from '../../containers/container-files.service.js';
-import type { ContainerRow } from '../../containers/container.repository.js';
+import type { ContainerRow } from '../../containers/containers.service.js';
 import { type ContainersService, expired } from '../../containers/containers.service.js';
 import type { CitableFile } from '../run/citations.js';
 import type { AutoContainer, CodeInterpreterTool } from '../tool.schema.js';

@@ -5,7 +5,7 @@
 import { Logger } from '@nestjs/common';
 import { ApiError } from '../../common/api-error.js';
 import type { ExecutionService } from '../../containers/execution.service.js';
-import type { ContainerFileRow } from '../../containers/container-file.repository.js';
+import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import { LlmError, type LlmMessage, type LlmRequest, type LlmTool } from '../../llm/llm.js';
 import type { Model } from '../../llm/model.registry.js';
 import type { ContainerContext } from '../context/container-context.js';
