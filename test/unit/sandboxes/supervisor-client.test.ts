@@ -360,3 +360,24 @@ it('a list that met the limit on files is not complete', async () => {
   expect(await client.list(10)).toEqual({ entries: [entry], truncated: true });
   client.close();
 });
+
+describe('an execution whose reader is lost', () => {
+  it('is waited for until the supervisor has done with it', async () => {
+    let left = 3;
+    server.answers.interrupt = (request, peer) => {
+      left -= 1;
+      peer.reply(request, 'done', { running: left > 0 });
+    };
+    const client = await SupervisorClient.connect(directory);
+    await client.untilIdle(5_000);
+    expect(left).toBe(0);
+    client.close();
+  });
+
+  it('is not waited for without end', async () => {
+    server.answers.interrupt = (request, peer) => void peer.reply(request, 'done', { running: true });
+    const client = await SupervisorClient.connect(directory);
+    await expect(client.untilIdle(50)).rejects.toMatchObject({ code: 'busy' });
+    client.close();
+  });
+});

@@ -36,14 +36,9 @@ async function untilListening(
 }
 
 async function untilReady(client: SupervisorClient, deadline: number): Promise<void> {
-  let interrupted = false;
   for (;;) {
     const { kernel } = await client.ping();
     if (kernel === 'ready') return;
-    if (kernel === 'busy' && !interrupted) {
-      interrupted = true;
-      await client.interrupt();
-    }
     if (Date.now() > deadline) throw timedOut(`its kernel is ${kernel}`);
     await sleep(KERNEL_POLL_MS);
   }
@@ -87,6 +82,7 @@ export async function reconnectSupervisor(directory: string, timeoutMs: number):
       Promise.resolve(),
     );
     try {
+      await client.untilIdle(timeoutMs);
       await untilReady(client, Date.now() + timeoutMs);
       return client;
     } catch (error) {

@@ -62,7 +62,7 @@ export class DockerSandbox implements Sandbox {
       connect: () => client.execution(),
       interrupt: () => client.interrupt(),
       oomKills: () => this.#oomKills(),
-      explainEnd: (error) => this.#explain(error),
+      explainEnd: (error) => this.#explainLostExecution(error),
       restartTimeoutMs: parts.restartTimeoutMs,
       giveUp: (reason) => client.close(reason),
     };
@@ -127,6 +127,15 @@ export class DockerSandbox implements Sandbox {
       if (error instanceof SandboxError && error.code === 'gone') throw await this.#explain(error);
       throw error;
     }
+  }
+
+  /** Where the sandbox goes on, the next execution must not meet the lost one. */
+  async #explainLostExecution(error: SandboxError): Promise<SandboxError> {
+    const explained = await this.#explain(error);
+    if (explained.code !== 'gone') {
+      await this.#parts.client.untilIdle(this.#parts.restartTimeoutMs).catch(() => undefined);
+    }
+    return explained;
   }
 
   #oomKills(): number | undefined {

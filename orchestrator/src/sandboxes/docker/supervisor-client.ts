@@ -6,6 +6,7 @@
  *   transfers   one connection each, a bounded number at a time
  */
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SandboxError, type FileEntry } from '../sandbox.driver.js';
 import type { FrameHeader } from './frame-codec.js';
 import { FrameConnection } from './frame-connection.js';
@@ -19,6 +20,7 @@ const PING_TIMEOUT_MS = 10_000;
 const CONTROL_TIMEOUT_MS = 30_000;
 /** Walking a tree of millions of files takes its time. */
 const LIST_TIMEOUT_MS = 120_000;
+const IDLE_POLL_MS = 20;
 const MAX_TRANSFERS = 16;
 const LIST_PAGE = 1_000;
 
@@ -92,6 +94,18 @@ export class SupervisorClient {
   async interrupt(): Promise<boolean> {
     const reply = await this.#control.request('interrupt', {}, CONTROL_TIMEOUT_MS);
     return parse(interruptReply, reply).running;
+  }
+
+  /**
+   * Ends an execution whose reader is lost, and waits until the supervisor has done with it: its last
+   * look at the files comes after the kernel is ready again. Rejects with `busy` past `timeoutMs`.
+   */
+  async untilIdle(timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (await this.interrupt()) {
+      if (Date.now() > deadline) throw new SandboxError('busy', 'an execution without a reader does not end');
+      await sleep(IDLE_POLL_MS);
+    }
   }
 
   async restart(timeoutMs: number): Promise<void> {
