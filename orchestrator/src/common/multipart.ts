@@ -140,13 +140,15 @@ async function storePart<Stored>(
 ): Promise<StoredPart<Stored>> {
   const info: FilePart = { fileName: safeFileName(part.filename), mimeType: part.mimetype };
   // A store that gives up makes the stream fail as well; only a failure it passes on is the body's.
-  let broken: unknown;
+  // The body may have ended too early before anybody listened.
+  let broken: unknown = part.file.errored ?? undefined;
   part.file.once('error', (error) => (broken = error));
   try {
     return { ...info, stored: await options.store(part.file, info) };
   } catch (error) {
     part.file.destroy();
-    if (error === broken) throw brokenBody(error);
+    // The parser fails the stream twice when the body ends too early; a late reader sees the second.
+    if (broken !== undefined && (error === broken || error === part.file.errored)) throw brokenBody(error);
     const isTooLarge = error instanceof ApiError && error.code === 'file_too_large';
     throw isTooLarge ? new ApiError(error.code, error.message, { param: name, cause: error }) : error;
   }

@@ -47,6 +47,8 @@ beforeAll(async () => {
   const options = { fileField: 'file', maxFileBytes: MAX_FILE_BYTES, store };
   app.post('/optional', (request) => readMultipart(request, options));
   app.post('/required', (request) => readFileUpload(request, options));
+  const late = async (content: Readable) => (await sleep(30), store(content));
+  app.post('/late', (request) => readFileUpload(request, { ...options, store: late }));
   await app.listen({ port: 0, host: '127.0.0.1' });
   port = (app.server.address() as AddressInfo).port;
 });
@@ -103,6 +105,11 @@ describe('readMultipart', () => {
   it('reads a body with text only', async () => {
     const { status, body } = await post('/optional', form([{ name: 'file_id', body: 'file-1' }]));
     expect({ status, body }).toEqual({ status: 200, body: { fields: { file_id: 'file-1' }, file: null } });
+  });
+
+  it.each(['/required', '/late'])('%s says that a body ended too early', async (path) => {
+    const { status, body } = await post(path, form([FILE], ''));
+    expect({ status, body }).toMatchObject({ status: 400, body: { error: { code: 'invalid_upload' } } });
   });
 
   it.each([
