@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findNul } from '../../../orchestrator/src/http/body-parser.js';
+import { findUnstorable } from '../../../orchestrator/src/http/body-parser.js';
 import { parseQuery } from '../../../orchestrator/src/http/query-parser.js';
 
 describe('parseQuery', () => {
@@ -17,9 +17,11 @@ describe('parseQuery', () => {
   });
 });
 
-describe('findNul', () => {
+describe('findUnstorable', () => {
   it('names where the character is', () => {
-    expect(findNul({ a: [{ b: 'x\0' }] })).toEqual(['a', 0, 'b']);
-    expect(findNul({ a: [1, null, 'x'] })).toBeNull();
+    expect(findUnstorable({ a: [{ b: 'x\0' }] })).toEqual(['a', 0, 'b']);
+    expect(findUnstorable({ a: [1, null, 'x', '😀'] })).toBeNull();
+    expect(findUnstorable({ a: { b: '\ud83d' } })).toEqual(['a', 'b']);
+    expect(findUnstorable({ a: { '\udc00': 1 } })).toEqual(['a']);
   });
 });
