@@ -17,6 +17,8 @@ const DEFAULT_POOL_SIZE = 10;
 /** Counts the wait for a free connection too, so a crowd of requests waits in line instead of failing. */
 const CONNECT_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 30_000;
+/** Counts the wait for locks; those that many requests want are held for milliseconds each. */
+const TRANSACTION_TIMEOUT_MS = 30_000;
 
 /**
  * The one Prisma client of the process. Repositories inject it; nothing else does. It reconnects by
@@ -37,6 +39,7 @@ export class PrismaService extends PrismaClient implements OnModuleInit, OnAppli
     super({
       adapter: new PrismaPg(pool, { onPoolError: ignore, onConnectionError: ignore }),
       errorFormat: 'minimal',
+      transactionOptions: { maxWait: CONNECT_TIMEOUT_MS, timeout: TRANSACTION_TIMEOUT_MS },
     });
   }
 
