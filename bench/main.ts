@@ -1,0 +1,107 @@
+/** `npm run bench`: measures, prints a table, writes bench/results/latest.json. */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { startServer, type TestServer } from '../test/support/server.js';
+import { Client } from './client.js';
+import { load, machine } from './machine.js';
+import type { Row } from './measure.js';
+import { heading, line } from './report.js';
+import { sandboxes, yardstick } from './steps-sandbox.js';
+import { furtherExecution, parallel, transfers, warmCreate } from './steps-server.js';
+
+const RESULTS = join(import.meta.dirname, 'results');
+/** No step begins after this. */
+const BUDGET_MS = 200_000;
+const POOL = 2;
+
+const quick = process.argv.includes('--quick');
+const SIZES = quick
+  ? { warm: 1, trivial: 10, transferMiB: 16, transfers: 1, parallel: 2 }
+  : { warm: 12, trivial: 100, transferMiB: 256, transfers: 3, parallel: 20 };
+const COUNTS = quick
+  ? { coldStarts: 1, pings: 20, yardsticks: 1 }
+  : { coldStarts: 5, pings: 500, yardsticks: 5 };
+
+const begin = Date.now();
+const loadBefore = load();
+const rows: Row[] = [];
+const skipped: string[] = [];
+let server: TestServer | undefined;
+let client: Client | undefined;
+let stopping = false;
+
+async function step(name: string, work: () => Promise<readonly Row[]>): Promise<void> {
+  if (stopping) return;
+  if (Date.now() - begin > BUDGET_MS) {
+    skipped.push(name);
+    console.log(`${name}: left out, the time is up`);
+    return;
+  }
+  for (const row of await work()) {
+    rows.push(row);
+    console.log(line(row));
+  }
+}
+
+async function cleanUp(): Promise<void> {
+  client?.close();
+  const known = server;
+  server = undefined;
+  await known?.stop();
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    stopping = true;
+    void cleanUp().finally(() => process.exit(1));
+  });
+}
+
+function ratio(): number | null {
+  const median = (start: string) => rows.find((row) => row.name.startsWith(start))?.median;
+  const slow = median('yardstick');
+  const fast = median('warm: create');
+  return slow === undefined || fast === undefined ? null : Math.round((slow / fast) * 10) / 10;
+}
+
+function write(report: object): void {
+  mkdirSync(RESULTS, { recursive: true });
+  const path = join(RESULTS, 'latest.json');
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(report, null, 2)}\n`);
+  renameSync(`${path}.tmp`, path);
+}
+
+async function main(): Promise<void> {
+  console.log(heading);
+  await step('sandboxes', () => sandboxes(COUNTS));
+  await step('yardstick', async () => [await yardstick(COUNTS)]);
+  server = await startServer({ name: 'bench', env: { SANDBOX_POOL: `1g=${POOL}` } });
+  const [running, asking] = [server, new Client(server)];
+  client = asking;
+  await step('warm create', () => warmCreate(asking, SIZES));
+  await step('further execution', () => furtherExecution(asking, running, SIZES));
+  await step('transfers', () => transfers(asking, running, SIZES));
+  await step('parallel', () => parallel(asking, SIZES));
+}
+
+try {
+  await main();
+} finally {
+  await cleanUp();
+}
+const times = ratio();
+const report = {
+  at: new Date().toISOString(),
+  seconds: Math.round((Date.now() - begin) / 1000),
+  load_average: { before: loadBefore, after: load() },
+  machine: machine(),
+  yardstick_to_warm_ratio: times,
+  skipped,
+  rows,
+};
+if (times !== null)
+  console.log(`warm create → first output is ${times} times as fast as the yardstick (aim ≥ 15)`);
+console.log(
+  `load average ${loadBefore.join(' ')} before, ${report.load_average.after.join(' ')} after; ${report.seconds} s`,
+);
+if (!quick && !stopping) write(report);

@@ -1,0 +1,24 @@
+/** Numbers for people. */
+import type { Row } from './measure.js';
+
+const show = (value: number, unit: Row['unit']): string =>
+  unit === 'ms' && value < 100 ? value.toFixed(2) : value.toFixed(0);
+
+export function line(row: Row): string {
+  const aim =
+    row.aim === undefined
+      ? ''
+      : row.median <= row.aim
+        ? ` aim ≤ ${row.aim}: met`
+        : ` aim ≤ ${row.aim}: MISSED`;
+  const cells = [
+    row.name.padEnd(54),
+    show(row.median, row.unit).padStart(9),
+    show(row.p95, row.unit).padStart(9),
+    String(row.n).padStart(5),
+    ` ${row.unit}`.padEnd(5),
+  ];
+  return `${cells.join(' ')}${aim}`.trimEnd();
+}
+
+export const heading = `${''.padEnd(54)} ${'median'.padStart(9)} ${'p95'.padStart(9)} ${'n'.padStart(5)}`;
