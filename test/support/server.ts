@@ -3,7 +3,7 @@
  * the engine of this machine, with a folder and a port of its own. Tests reach it over HTTP only.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -16,6 +16,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const READY_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 40_000;
 const POLL_MS = 50;
+const FOLDER = /^code-interpreter-[a-z]+-(\d+)-/;
 /** Lines of the log that are shown when something went wrong. */
 const TAIL_LINES = 30;
 const LINE_CHARACTERS = 2_000;
@@ -48,6 +49,10 @@ export interface TestServer extends ServerAddress {
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again after `kill`. */
   start(): Promise<void>;
+  /** Docker's ids of all its sandboxes, whatever their state. */
+  sandboxes(): Promise<readonly string[]>;
+  /** As if the machine had been switched off: every sandbox goes. */
+  removeSandboxes(): Promise<void>;
   /** What the server wrote last. */
   logTail(): string;
   /** Stops it and removes all it made; rejects, naming it, when it left something running by itself. */
@@ -73,6 +78,43 @@ function builtServer(): string {
   return join(ROOT, 'orchestrator/dist/main.js');
 }
 
+/** Makes the server end when the process that started it is gone, however that ended. */
+const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
+  "process.channel.unref(); process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));",
+)}`;
+
+/** Docker's ids of all sandboxes of the server that used this folder. */
+async function sandboxesOf(dataDir: string): Promise<readonly string[]> {
+  const idFile = join(dataDir, 'installation-id');
+  if (!existsSync(idFile)) return [];
+  const engine = new DockerEngine(engineSettings().dockerHost);
+  return (await engine.list(readFileSync(idFile, 'utf8').trim())).map(({ engineId }) => engineId);
+}
+
+async function removeSandboxesOf(dataDir: string): Promise<void> {
+  const engine = new DockerEngine(engineSettings().dockerHost);
+  await Promise.all((await sandboxesOf(dataDir)).map((id) => engine.remove(id)));
+}
+
+/** Sandboxes of running containers outlive a server on purpose; here they go, and all the rest. */
+async function removeAll(dataDir: string): Promise<void> {
+  if (existsSync(join(dataDir, 'postgres/cluster/postmaster.pid'))) {
+    await (await startEmbeddedPostgres({ dataDir, log: () => undefined })).stop();
+  }
+  await removeSandboxesOf(dataDir);
+  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
+}
+
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+/** What runs that were killed left behind; folders carry the pid of the run they belong to. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = FOLDER.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await removeAll(join(tmpdir(), name));
+  }
+}
+
 async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((done) => void probe.listen(0, '127.0.0.1', done));
@@ -96,7 +138,9 @@ class ServerProcess implements TestServer {
     private readonly port: number,
     private readonly options: ServerOptions,
   ) {
-    this.dataDir = mkdtempSync(join(tmpdir(), `code-interpreter-${options.name ?? 'server'}-`));
+    this.dataDir = mkdtempSync(
+      join(tmpdir(), `code-interpreter-${options.name ?? 'server'}-${process.pid}-`),
+    );
     this.logFile = join(this.dataDir, 'server.log');
     this.origin = `http://127.0.0.1:${port}`;
     this.url = `${this.origin}/v1`;
@@ -108,10 +152,10 @@ class ServerProcess implements TestServer {
 
   async start(): Promise<void> {
     const log = openSync(this.logFile, 'a');
-    this.child = spawn(process.execPath, [this.main], {
+    this.child = spawn(process.execPath, ['--import', END_WITH_PARENT, this.main], {
       cwd: ROOT,
       env: this.environment(),
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
     const deadline = Date.now() + READY_TIMEOUT_MS;
@@ -149,8 +193,16 @@ class ServerProcess implements TestServer {
       const left = crashed ? [] : this.leftProcesses();
       if (left.length > 0) throw new Error(`the server left running: ${left.join(', ')}\n${this.logTail()}`);
     } finally {
-      await this.removeAll();
+      await removeAll(this.dataDir);
     }
+  }
+
+  sandboxes(): Promise<readonly string[]> {
+    return sandboxesOf(this.dataDir);
+  }
+
+  removeSandboxes(): Promise<void> {
+    return removeSandboxesOf(this.dataDir);
   }
 
   private get ended(): boolean {
@@ -184,24 +236,11 @@ class ServerProcess implements TestServer {
   private leftProcesses(): string[] {
     return existsSync(join(this.dataDir, 'postgres/cluster/postmaster.pid')) ? ['PostgreSQL'] : [];
   }
-
-  /** Sandboxes of running containers outlive the server on purpose; here they go. */
-  private async removeAll(): Promise<void> {
-    if (existsSync(join(this.dataDir, 'postgres/cluster/postmaster.pid'))) {
-      await (await startEmbeddedPostgres({ dataDir: this.dataDir, log: () => undefined })).stop();
-    }
-    const idFile = join(this.dataDir, 'installation-id');
-    if (existsSync(idFile)) {
-      const engine = new DockerEngine(engineSettings().dockerHost);
-      const left = await engine.list(readFileSync(idFile, 'utf8').trim());
-      await Promise.all(left.map(({ engineId }) => engine.remove(engineId)));
-    }
-    rmSync(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
-  }
 }
 
 /** Ready to be asked when it resolves. Takes some eight seconds: share it where a test can. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  await removeLeftovers();
   const server = new ServerProcess(await freePort(), options);
   try {
     await server.start();
