@@ -59,6 +59,8 @@ export interface RecordedRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: ChatRequest;
+  /** When each chunk was written, in milliseconds of `performance.now()`. */
+  readonly written_at: number[];
   /** The client went away before the answer was complete. */
   aborted: boolean;
 }

@@ -20,6 +20,8 @@ export interface ModelEndpointOptions {
   readonly key?: string;
 }
 
+type Facts = TurnFacts & { readonly written: number[] };
+
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part as Buffer);
@@ -128,7 +130,13 @@ export class ModelEndpoint {
 
   private async complete(request: IncomingMessage, reply: ServerResponse, path: string): Promise<void> {
     const body = (await readJson(request)) as ChatRequest;
-    const recorded: RecordedRequest = { path, headers: request.headers, body, aborted: false };
+    const recorded: RecordedRequest = {
+      path,
+      headers: request.headers,
+      body,
+      written_at: [],
+      aborted: false,
+    };
     this.requests.push(recorded);
     reply.once('close', () => {
       recorded.aborted ||= !reply.writableFinished;
@@ -140,12 +148,12 @@ export class ModelEndpoint {
       number: this.turns,
       promptCharacters: JSON.stringify(body.messages).length,
     };
-    await this.play(turn, facts, body.stream === true, reply);
+    await this.play(turn, { ...facts, written: recorded.written_at }, body.stream === true, reply);
   }
 
   private async play(
     turn: ScriptedTurn,
-    facts: TurnFacts,
+    facts: Facts,
     streamed: boolean,
     reply: ServerResponse,
   ): Promise<void> {
@@ -168,7 +176,7 @@ export class ModelEndpoint {
     await this.stream(turn, facts, reply);
   }
 
-  private async stream(turn: ScriptedTurn, facts: TurnFacts, reply: ServerResponse): Promise<void> {
+  private async stream(turn: ScriptedTurn, facts: Facts, reply: ServerResponse): Promise<void> {
     const { fault } = turn;
     if (fault?.kind === 'disconnect' && (fault.after ?? 0) === 0) return void reply.socket?.destroy();
     reply.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -181,6 +189,7 @@ export class ModelEndpoint {
         await sleep(5);
         return this.misbehave(fault, reply);
       }
+      facts.written.push(performance.now());
       reply.write(`data: ${JSON.stringify(chunk)}\n\n`);
     }
     reply.end('data: [DONE]\n\n');

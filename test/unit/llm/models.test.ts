@@ -1,6 +1,9 @@
 /** Which models a configuration makes, under which names. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseEnv } from '../../../orchestrator/src/config/env.js';
+import { modelProviderSchema } from '../../../orchestrator/src/config/model-providers.js';
 import { ProviderModels } from '../../../orchestrator/src/llm/chat-completions/model-source.js';
 import { type Model, ModelRegistry, type ModelSource } from '../../../orchestrator/src/llm/model.registry.js';
 import { pythonModels } from '../../../orchestrator/src/llm/python/python.models.js';
@@ -60,6 +63,14 @@ describe('the configuration', () => {
     expect(() =>
       list === 'nonsense' ? parseEnv({ MODEL_PROVIDERS: list }) : env(list, { PATH: 'x' }),
     ).toThrow(message);
+  });
+
+  it('is explained, field by field', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../docs/models.md'), 'utf8');
+    for (const [name, field] of Object.entries(modelProviderSchema.shape)) {
+      expect(page, name).toContain(`| \`${name}\` `);
+      expect(field.meta(), name).toMatchObject({ description: expect.any(String), unit: expect.any(String) });
+    }
   });
 
   it('refuses models that belong to nobody', () => {

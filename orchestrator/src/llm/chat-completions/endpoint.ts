@@ -27,7 +27,8 @@ function errorShape(text: string): unknown {
   if (Array.isArray(body)) body = body[0];
   if (!isObject(body)) return { error: { message: text.slice(0, 1000) } };
   const inner = body['error'] ?? body;
-  if (!isObject(inner)) return { error: { message: String(inner) } };
+  if (!isObject(inner))
+    return { error: { message: typeof inner === 'string' ? inner : JSON.stringify(inner) } };
   const { message, detail, code, type } = inner;
   const said = message ?? detail ?? '';
   return { error: { message: typeof said === 'string' ? said : JSON.stringify(said), code, type } };

@@ -137,8 +137,9 @@ export class SseReader {
       if (this.stopped === null)
         throw new UpstreamFault({ kind: 'connection', reason: (error as Error).message });
     }
-    if (this.stopped?.error) throw this.stopped.error;
-    return { done: true };
+    if (this.stopped.error === null) return { done: true };
+    // The reason of an abort is the caller's, whatever it is.
+    return Promise.reject(this.stopped.error);
   }
 
   private readonly onAbort = (): void => this.stop(this.signal.reason);
