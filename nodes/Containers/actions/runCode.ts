@@ -31,6 +31,8 @@ import { describeStep, rowsOf, runStep, type StepResult, succeeded } from '../..
 import { containerChoice, isToolCall, resolveContainer } from '../../shared/session';
 
 const show = showFor('container', 'runCode');
+/** Links from output to input items that n8n stores with an execution. */
+const MAX_PAIRS = 10_000;
 
 const EXAMPLE = `# items: the incoming items as a list of dicts; df: the same as a pandas DataFrame
 import matplotlib.pyplot as plt
@@ -123,7 +125,9 @@ function toItems(
   if (rows.length === 0 && Object.keys(downloaded.binary).length > 0) {
     return withBinaries([details], downloaded, output, pairedItem);
   }
-  const items = withBinaries(rows, downloaded, output, pairedItem);
+  // A few rows of many items stem from all of them; many rows of many items would name too many pairs.
+  const isLong = Array.isArray(pairedItem) && pairedItem.length * rows.length > MAX_PAIRS;
+  const items = withBinaries(rows, downloaded, output, isLong ? { item: 0 } : pairedItem);
   return isOneToOne && !output.split
     ? items.map((item, index) => ({ ...item, pairedItem: pairedItem[index] }))
     : items;
