@@ -86,6 +86,7 @@ export async function tokenLatency(rounds: number, tokens: number): Promise<Row[
   }
 }
 
-if (import.meta.main) {
+// By itself: node --experimental-transform-types scripts/lib/run-typescript.mjs bench/llm-latency.ts --alone
+if (process.argv.includes('--alone')) {
   for (const row of await tokenLatency(5, 200)) console.log(JSON.stringify(row));
 }
