@@ -1,27 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { resume } from '../../../orchestrator/src/responses/background/resume.js';
 import { newResponse } from '../../../orchestrator/src/responses/response.factory.js';
-import type { DraftEvent, StreamEvent } from '../../../orchestrator/src/responses/response.types.js';
+import type {
+  CodeInterpreterCallItem,
+  DraftEvent,
+  MessageItem,
+  StreamEvent,
+} from '../../../orchestrator/src/responses/response.types.js';
 import { Sequencer } from '../../../orchestrator/src/responses/run/sequencer.js';
 
 const initial = newResponse('resp_1', { model: 'python', input: 'x' }, new Date(0));
-const call = (status: 'in_progress' | 'completed', code: string) =>
-  ({
-    id: 'ci_1',
-    type: 'code_interpreter_call',
-    status,
-    code,
-    container_id: 'cntr_1',
-    outputs: status === 'completed' ? [{ type: 'logs', logs: '1\n' }] : [],
-  }) as const;
-const message = (status: 'in_progress' | 'completed', text: string) =>
-  ({
-    id: 'msg_1',
-    type: 'message',
-    status,
-    role: 'assistant',
-    content: status === 'completed' ? [{ type: 'output_text', text, annotations: [], logprobs: [] }] : [],
-  }) as const;
+const call = (status: 'in_progress' | 'completed', code: string): CodeInterpreterCallItem => ({
+  id: 'ci_1',
+  type: 'code_interpreter_call',
+  status,
+  code,
+  container_id: 'cntr_1',
+  outputs: status === 'completed' ? [{ type: 'logs', logs: '1\n' }] : [],
+});
+const message = (status: 'in_progress' | 'completed', text: string): MessageItem => ({
+  id: 'msg_1',
+  type: 'message',
+  status,
+  role: 'assistant',
+  content: status === 'completed' ? [{ type: 'output_text', text, annotations: [], logprobs: [] }] : [],
+});
 
 /** A whole run: code, then an answer; only the terminal event is missing. */
 const DRAFTS: DraftEvent[] = [
