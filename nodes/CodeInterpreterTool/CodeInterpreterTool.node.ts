@@ -87,7 +87,7 @@ export class CodeInterpreterTool implements INodeType {
     const output: INodeExecutionData[] = [];
     for (let index = 0; index < items.length; index++) {
       try {
-        const json: IDataObject = await runForAgent(this, index, items[index].json);
+        const json: IDataObject = await runForAgent(this, index, items[index]?.json);
         output.push({ json, pairedItem: { item: index } });
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);

@@ -34,7 +34,7 @@ export function codeOf(input: unknown): string {
   const given = typeof input === 'string' ? input : (input as { code?: unknown } | null)?.code;
   const text = typeof given === 'string' ? given : '';
   const fenced = /^\s*```(?:python|py)?[ \t]*\n([\s\S]*?)\n?```\s*$/i.exec(text);
-  return fenced ? fenced[1] : text;
+  return fenced?.[1] ?? text;
 }
 
 export async function runForAgent(

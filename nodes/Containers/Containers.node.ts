@@ -2,12 +2,12 @@ import { NodeConnectionTypes } from 'n8n-workflow';
 import type { IExecuteFunctions, INodeExecutionData, INodeType, INodeTypeDescription } from 'n8n-workflow';
 import { errorData, toItemError } from '../shared/errors';
 import { getContainers, getFiles } from '../shared/lists';
-import type { Operation } from '../shared/operation';
+import { operationOf, type Operations } from '../shared/operation';
 import * as container from './actions/container';
 import * as file from './actions/containerFile';
 import { runCode } from './actions/runCode';
 
-const OPERATIONS: Record<string, Record<string, Operation>> = {
+const OPERATIONS: Operations = {
   container: {
     create: container.create,
     delete: container.remove,
@@ -138,8 +138,7 @@ export class Containers implements INodeType {
     const output: INodeExecutionData[] = [];
     for (let index = 0; index < items.length; index++) {
       try {
-        const resource = this.getNodeParameter('resource', index) as string;
-        const operation = OPERATIONS[resource][this.getNodeParameter('operation', index) as string];
+        const operation = operationOf(this, OPERATIONS, index);
         const all = index === 0 ? await operation.executeAll?.(this) : undefined;
         if (all) return [all];
         output.push(...(await operation.execute(this, index)));

@@ -2,15 +2,17 @@ import { NodeConnectionTypes } from 'n8n-workflow';
 import type { IExecuteFunctions, INodeExecutionData, INodeType, INodeTypeDescription } from 'n8n-workflow';
 import { errorData, toItemError } from '../shared/errors';
 import { getFiles } from '../shared/lists';
-import type { Operation } from '../shared/operation';
+import { operationOf, type Operations } from '../shared/operation';
 import * as file from './actions/file';
 
-const OPERATIONS: Record<string, Operation> = {
-  delete: file.remove,
-  download: file.download,
-  get: file.get,
-  getMany: file.getMany,
-  upload: file.upload,
+const OPERATIONS: Operations = {
+  file: {
+    delete: file.remove,
+    download: file.download,
+    get: file.get,
+    getMany: file.getMany,
+    upload: file.upload,
+  },
 };
 
 export class Files implements INodeType {
@@ -67,7 +69,9 @@ export class Files implements INodeType {
           },
         ],
       },
-      ...Object.values(OPERATIONS).flatMap(({ description }) => description),
+      ...Object.values(OPERATIONS).flatMap((byName) =>
+        Object.values(byName).flatMap(({ description }) => description),
+      ),
     ],
   };
 
@@ -78,7 +82,7 @@ export class Files implements INodeType {
     const output: INodeExecutionData[] = [];
     for (let index = 0; index < items.length; index++) {
       try {
-        const operation = OPERATIONS[this.getNodeParameter('operation', index) as string];
+        const operation = operationOf(this, OPERATIONS, index);
         output.push(...(await operation.execute(this, index)));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);

@@ -10,12 +10,12 @@ import type {
 } from 'n8n-workflow';
 import { errorData, toItemError } from '../shared/errors';
 import { getContainers, getModels } from '../shared/lists';
-import type { Operation } from '../shared/operation';
+import { operationOf, type Operations } from '../shared/operation';
 import { create } from './actions/create';
 import { resumed } from './actions/resumed';
 import { cancel, get, getInputItems, remove, wait } from './actions/stored';
 
-const OPERATIONS: Record<string, Record<string, Operation>> = {
+const OPERATIONS: Operations = {
   response: { create, get, cancel, delete: remove, wait },
   inputItem: { getMany: getInputItems },
 };
@@ -147,8 +147,7 @@ export class Responses implements INodeType {
     const output: INodeExecutionData[] = [];
     for (let index = 0; index < items.length; index++) {
       try {
-        const resource = this.getNodeParameter('resource', index) as string;
-        const operation = OPERATIONS[resource][this.getNodeParameter('operation', index) as string];
+        const operation = operationOf(this, OPERATIONS, index);
         output.push(...(await operation.execute(this, index)));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);

@@ -233,7 +233,7 @@ export async function attachInputFiles(
   itemIndex: number,
   value: unknown,
 ): Promise<string[]> {
-  const { properties, fileIds } = parseInputFiles(value, context.getInputData()[itemIndex].binary as never);
+  const { properties, fileIds } = parseInputFiles(value, context.getInputData()[itemIndex]?.binary as never);
   for (const property of properties) {
     const file = await uploadFile(context, await outgoing(context, itemIndex, property), {
       purpose: 'user_data',

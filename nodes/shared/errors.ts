@@ -59,6 +59,8 @@ export function describeApiError(status: number, body: unknown): ErrorText {
   };
 }
 
+const TOO_SLOW =
+  "The answer took longer than the node waits. Check the address, or raise 'Timeout' in the options.";
 const CONNECTION: Readonly<Record<string, string>> = {
   ECONNREFUSED:
     'Nothing listens at this address. Start the server, and check the port. From inside Docker, use the name of the service instead of localhost.',
@@ -67,8 +69,7 @@ const CONNECTION: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'The name in the address could not be looked up. Check the network of the machine n8n runs on.',
   ECONNRESET: 'The connection was cut. Check proxies between n8n and the server, and the log of the server.',
   ECONNABORTED: "The answer took longer than the node waits. Raise 'Timeout' in the options of the node.",
-  ETIMEDOUT:
-    "The answer took longer than the node waits. Check the address, or raise 'Timeout' in the options.",
+  ETIMEDOUT: TOO_SLOW,
   CERT_HAS_EXPIRED: 'The certificate of the server has expired. Renew it.',
   DEPTH_ZERO_SELF_SIGNED_CERT:
     'The certificate of the server is self-signed. Add it to the ones n8n trusts (NODE_EXTRA_CA_CERTS).',
@@ -88,7 +89,7 @@ export function describeConnectionError(error: unknown, address: string): ErrorT
   }
   return {
     message: `The Code Interpreter server at ${address} could not be reached`,
-    description: CONNECTION[code] ?? (/timeout/i.test(said) ? CONNECTION.ETIMEDOUT : said),
+    description: CONNECTION[code] ?? (/timeout/i.test(said) ? TOO_SLOW : said),
   };
 }
 

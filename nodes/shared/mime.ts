@@ -50,7 +50,7 @@ export function extensionOf(fileName: string): string {
 export function mimeTypeOf(fileName: string, header?: string): string {
   const known = TYPES[extensionOf(fileName)];
   if (known !== undefined) return known;
-  const sent = header?.split(';')[0].trim().toLowerCase();
+  const sent = header?.split(';')[0]?.trim().toLowerCase();
   return sent !== undefined && sent.includes('/') ? sent : FALLBACK;
 }
 

@@ -1,4 +1,5 @@
 /** What an operation file exports, and what the node file does with it. */
+import { NodeOperationError } from 'n8n-workflow';
 import type { IExecuteFunctions, INodeExecutionData, INodeProperties } from 'n8n-workflow';
 
 export interface Operation {
@@ -7,4 +8,22 @@ export interface Operation {
   execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]>;
   /** Handles all items at once, where the parameters say so. */
   executeAll?(context: IExecuteFunctions): Promise<INodeExecutionData[] | undefined>;
+}
+
+export type Operations = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+
+/** The operation that the parameters name. A workflow of a newer version may name one that is not here. */
+export function operationOf(
+  context: IExecuteFunctions,
+  operations: Operations,
+  itemIndex: number,
+): Operation {
+  const resource = context.getNodeParameter('resource', itemIndex, 'file') as string;
+  const name = context.getNodeParameter('operation', itemIndex) as string;
+  const operation = operations[resource]?.[name];
+  if (operation !== undefined) return operation;
+  throw new NodeOperationError(context.getNode(), `This version of the node has no operation '${name}'`, {
+    description: 'Update the community package, or choose another operation.',
+    itemIndex,
+  });
 }

@@ -82,11 +82,11 @@ export function withBinaries(
       ...(index === 0 && properties.length > 0 ? { binary } : {}),
     }));
   }
-  return properties.map((property) => {
+  return Object.entries(binary).map(([property, content]) => {
     const file = files.find((each) => each.binary_property === property) ?? {};
     return {
       json: { ...(rows[0] ?? {}), file: { ...file, binary_property: output.prefix } },
-      binary: { [output.prefix]: binary[property] },
+      binary: { [output.prefix]: content },
       pairedItem,
     };
   });

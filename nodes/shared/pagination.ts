@@ -21,7 +21,7 @@ export async function listAll<T extends { id: string }>(
       qs: { ...qs, limit: Math.min(PAGE, limit - all.length), ...(after === undefined ? {} : { after }) },
     });
     all.push(...page.data);
-    after = page.has_more && page.data.length > 0 ? page.data[page.data.length - 1].id : undefined;
+    after = page.has_more ? page.data.at(-1)?.id : undefined;
   } while (after !== undefined && all.length < limit);
   return all.slice(0, limit);
 }

@@ -83,7 +83,7 @@ async function run(
   }
   const containerId = await resolveContainer(context, containerChoice(context, at), options);
   const files = await putInputFiles(context, containerId, indexes);
-  const items = indexes.map((index) => context.getInputData()[index].json);
+  const items = indexes.map((index) => context.getInputData()[index]?.json ?? {});
   const step = await runStep(context, {
     containerId,
     code,
@@ -151,7 +151,7 @@ async function putInputFiles(
   const files: IDataObject[] = [];
   for (const index of indexes) {
     const value = context.getNodeParameter('inputFiles', index, '');
-    const binary = context.getInputData()[index].binary as unknown as IDataObject | undefined;
+    const binary = context.getInputData()[index]?.binary as unknown as IDataObject | undefined;
     const { properties, fileIds } = parseInputFiles(value, binary);
     for (const property of properties) {
       const file = await outgoing(context, index, property);

@@ -83,7 +83,7 @@ async function releaseExecution(
   context.setMetadata({ resumeUrl: callbackUrl });
   await context.putExecutionToWait(new Date(Date.now() + timeoutMs));
   const item = context.getInputData()[itemIndex];
-  return [{ ...item, json: { ...item.json, response_id: started.id }, pairedItem: { item: itemIndex } }];
+  return [{ ...item, json: { ...item?.json, response_id: started.id }, pairedItem: { item: itemIndex } }];
 }
 
 export const create: Operation = {

@@ -82,7 +82,7 @@ const bufferOf = async (content: Buffer | Readable): Promise<Buffer> => {
 };
 
 export function fakeContext(node: INodeType, options: FakeContextOptions): FakeContext {
-  const items = options.items ?? [{ json: {} }];
+  const items: INodeExecutionData[] = options.items ?? [{ json: {} }];
   const parameters = defaultsOf(node, options.parameters ?? {});
   const stored = new Map<string, Buffer>();
   const finishHandlers: (() => unknown)[] = [];
