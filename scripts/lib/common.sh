@@ -38,6 +38,14 @@ seconds_since() {
   printf '%d.%01d s' $((ms / 1000)) $((ms % 1000 / 100))
 }
 
+# kill_tree PID: a process and all below it, children last so that none is started anew.
+kill_tree() {
+  local child children
+  children=$(ps -o pid= --ppid "$1" 2>/dev/null || true)
+  kill -TERM "$1" 2>/dev/null || true
+  for child in $children; do kill_tree "$child"; done
+}
+
 # step TITLE LOGFILE COMMAND...: runs a long command with its output in LOGFILE, prints the elapsed
 # time every few seconds, and the end of the log when the command fails.
 step() {
@@ -47,6 +55,9 @@ step() {
   say "$title"
   "$@" >>"$log" 2>&1 &
   pid=$!
+  # A background job of a script does not hear Ctrl-C, so it is told.
+  # shellcheck disable=SC2064  # the pid of now is meant
+  trap "kill_tree $pid; exit 130" INT TERM HUP
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     if [ $(($(now_ms) - begin)) -ge $(((shown + 1) * 10000)) ]; then
@@ -55,6 +66,7 @@ step() {
     fi
   done
   wait "$pid" || status=$?
+  trap - INT TERM HUP
   if [ "$status" -ne 0 ]; then
     printf '%s\n' "--- last lines of $log" >&2
     tail -n 25 "$log" >&2
