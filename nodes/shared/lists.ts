@@ -41,5 +41,3 @@ export async function getFiles(this: ILoadOptionsFunctions, filter?: string): Pr
     filter,
   );
 }
-
-export const listSearch = { getModels, getContainers, getFiles };

@@ -54,7 +54,5 @@ export function mimeTypeOf(fileName: string, header?: string): string {
   return sent !== undefined && sent.includes('/') ? sent : FALLBACK;
 }
 
-export const isImage = (fileName: string): boolean => mimeTypeOf(fileName).startsWith('image/');
-
 /** `/mnt/data/out/chart.png` → `chart.png` */
 export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
