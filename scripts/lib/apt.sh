@@ -13,17 +13,16 @@ apt_update_once() {
 
 # no_service_starts COMMAND...: package scripts must not start daemons on the system's behalf. The
 # engine we start is private. policy-rc.d is Debian's switch for that; an existing one is respected.
-no_service_starts() {
-  local policy=/usr/sbin/policy-rc.d made='' status=0
+no_service_starts() (
+  policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
+    # Also when we are stopped: a policy left behind would keep every later service from starting.
+    trap 'rm -f "$policy"' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
-    made=1
   fi
-  "$@" || status=$?
-  [ -z "$made" ] || rm -f "$policy"
-  return "$status"
-}
+  "$@"
+)
 
 # apt_install LOG REASON PACKAGE... (options such as -t SUITE may stand among the packages)
 apt_install() {

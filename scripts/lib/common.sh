@@ -49,13 +49,14 @@ kill_tree() {
 # step TITLE LOGFILE COMMAND...: runs a long command with its output in LOGFILE, prints the elapsed
 # time every few seconds, and the end of the log when the command fails.
 step() {
-  local title=$1 log=$2 begin status=0 pid shown=0
+  local title=$1 log=$2 begin status=0 pid shown=0 traps
   shift 2
   begin=$(now_ms)
   say "$title"
   "$@" >>"$log" 2>&1 &
   pid=$!
   # A background job of a script does not hear Ctrl-C, so it is told.
+  traps=$(trap -p INT TERM HUP)
   # shellcheck disable=SC2064  # the pid of now is meant
   trap "kill_tree $pid; exit 130" INT TERM HUP
   while kill -0 "$pid" 2>/dev/null; do
@@ -67,6 +68,7 @@ step() {
   done
   wait "$pid" || status=$?
   trap - INT TERM HUP
+  eval "$traps"
   if [ "$status" -ne 0 ]; then
     printf '%s\n' "--- last lines of $log" >&2
     tail -n 25 "$log" >&2
