@@ -16,7 +16,7 @@ import { toCreateOptions, type ContainerSettings } from './container-config.js';
 import { DockerEngine, type ContainerState } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
 import { HostCheck } from './host-check.js';
-import { killLeftovers } from './leftover-processes.js';
+import { killLeftovers, killSentry } from './leftover-processes.js';
 import { fromLabels, installationPrefix, toLabels } from './sandbox-labels.js';
 import type { SupervisorClient } from './supervisor-client.js';
 import { goneError } from './supervisor-errors.js';
@@ -225,20 +225,24 @@ export class DockerSandboxDriver extends SandboxDriver {
   /** Container, processes, folder. Idempotent. */
   async #removeTraces(id: SandboxId): Promise<void> {
     const name = this.#nameOf(id);
-    const engineId = await this.#engine.inspect(name).then(
-      (state) => state.engineId,
-      (error: unknown) => {
-        if (error instanceof SandboxError && error.code === 'gone') return undefined;
-        throw error;
-      },
-    );
-    if (engineId !== undefined) {
+    const state = await this.#find(name);
+    if (state !== undefined) {
+      await killSentry(state.pid, state.engineId);
       await this.#engine.remove(name);
-      const leaked = await killLeftovers(engineId);
+      const leaked = await killLeftovers(state.engineId);
       if (leaked > 0)
         this.#options.logger.warn({ sandboxId: id, leaked }, 'ended processes that the engine left behind');
     }
     await this.#channels.remove(name);
+  }
+
+  async #find(name: string): Promise<ContainerState | undefined> {
+    try {
+      return await this.#engine.inspect(name);
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'gone') return undefined;
+      throw error;
+    }
   }
 
   #settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {

@@ -18,15 +18,29 @@ export async function processesOf(engineId: string): Promise<readonly number[]> 
   return pids;
 }
 
+/**
+ * Ends gVisor's own process of a sandbox. One that ran out of memory may take half a minute to
+ * follow the engine's orders; this one it follows at once, and the engine then only clears up.
+ */
+export async function killSentry(pid: number, engineId: string): Promise<void> {
+  if (pid <= 1 || !ENGINE_ID.test(engineId)) return;
+  const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  // The number may meanwhile belong to somebody else.
+  if (!argv.startsWith('runsc-sandbox') || !argv.includes(engineId)) return;
+  kill(pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself, or belongs to an engine that we may use but not signal.
+  }
+}
+
 /** Returns how many there were. What cannot be signalled (gone, not ours) is passed over. */
 export async function killLeftovers(engineId: string): Promise<number> {
   const pids = await processesOf(engineId);
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It ended by itself, or belongs to an engine that we may use but not signal.
-    }
-  }
+  for (const pid of pids) kill(pid);
   return pids.length;
 }
