@@ -16,6 +16,7 @@ interface Made {
 }
 
 const ALL_BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+const START_TIMEOUT_MS = 300_000;
 const TOOLS = [{ type: 'code_interpreter', container: { type: 'auto' } }];
 
 let server: TestServer;
@@ -25,7 +26,7 @@ showLogOnFailure(() => server);
 beforeAll(async () => {
   server = await startServer({ name: 'crash', env: { SANDBOX_POOL: '1g=2', SWEEP_INTERVAL_MS: '2000' } });
   api = new Api(server.url, server.apiKey);
-});
+}, START_TIMEOUT_MS);
 afterAll(async () => server?.stop());
 
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
@@ -137,7 +138,7 @@ describe('106: after SIGKILL', () => {
     );
     await server.restart('SIGKILL');
     half.destroy();
-  });
+  }, START_TIMEOUT_MS);
 
   it('what was uploaded is there, and half an upload is not', async () => {
     const { data } = await api.ok<Page<{ id: string }>>('GET', '/files');

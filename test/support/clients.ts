@@ -7,7 +7,10 @@ import type { TestProject } from './project.js';
 export interface OfficialClient {
   readonly name: string;
   /** Typed as the newest one; what an older one lacks is not called on it. */
-  readonly connect: (project: TestProject, options?: { maxRetries?: number; apiKey?: string }) => OpenAI;
+  readonly connect: (
+    project: TestProject,
+    options?: { maxRetries?: number; apiKey?: string; timeoutMs?: number },
+  ) => OpenAI;
   readonly toFile: typeof toFile;
 }
 
@@ -25,7 +28,7 @@ const official = (name: string, Client: Constructor, makeFile: unknown): Officia
       baseURL: project.server.url,
       apiKey: options.apiKey ?? project.key,
       maxRetries: options.maxRetries ?? 0,
-      timeout: 110_000,
+      timeout: options.timeoutMs ?? 110_000,
     }) as OpenAI,
   toFile: makeFile as typeof toFile,
 });

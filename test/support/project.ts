@@ -54,6 +54,9 @@ export function showLogOnFailure(server: () => ServerAddress | undefined): void 
   });
 }
 
+/** The first file that asks waits until the server is up. */
+const START_TIMEOUT_MS = 300_000;
+
 export interface TestProject {
   readonly server: ServerAddress;
   readonly key: string;
@@ -72,7 +75,7 @@ export function useProject(): TestProject {
     if (!reply.ok) throw new Error(await reply.text());
     server = (await reply.json()) as ServerAddress;
     api = new Api(server.url, await newProject(server));
-  });
+  }, START_TIMEOUT_MS);
   showLogOnFailure(() => server);
   afterAll(async () => api?.deleteContainers());
   return {

@@ -13,7 +13,8 @@ import { DockerEngine } from '../../orchestrator/src/sandboxes/docker/docker-eng
 import { engineSettings } from '../fakes/sandboxes/real-engine.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const READY_TIMEOUT_MS = 90_000;
+/** Patient, because the machine of a test run may be busy with other things. */
+const READY_TIMEOUT_MS = 240_000;
 const STOP_TIMEOUT_MS = 40_000;
 const POLL_MS = 50;
 const FOLDER = /^code-interpreter-[a-z]+-(\d+)-/;

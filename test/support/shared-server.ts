@@ -14,14 +14,20 @@ declare module 'vitest' {
   }
 }
 
+/** Short where a test would wait, small where it would send a lot. */
+const ENV = { SANDBOX_POOL: '1g=2', SSE_KEEPALIVE_MS: '5000', MAX_FILE_BYTES: '32m' };
+
 let server: Promise<TestServer> | undefined;
 
 const desk = createServer((_, reply) => {
-  server ??= startServer({ name: 'shared', env: { SANDBOX_POOL: '1g=2', SSE_KEEPALIVE_MS: '5000' } });
+  server ??= startServer({ name: 'shared', env: ENV });
   server.then(
     ({ url, origin, apiKey, adminKey, dataDir, logFile }) =>
       reply.end(JSON.stringify({ url, origin, apiKey, adminKey, dataDir, logFile })),
-    (error: unknown) => reply.writeHead(500).end(String(error)),
+    (error: unknown) => {
+      server = undefined;
+      reply.writeHead(500).end(String(error));
+    },
   );
 });
 
