@@ -130,7 +130,7 @@ describe('a body that is too large', () => {
       method: string,
       path: string,
       headers: Record<string, string>,
-      write?: (end: (text: string) => void, push: (chunk: Buffer) => Promise<boolean>) => void,
+      write?: (end: (text: string) => void, push: (chunk: Buffer) => Promise<boolean>) => Promise<void>,
     ) =>
       new Promise<{ status: number; text: string }>((resolve, reject) => {
         const sent = httpRequest(
@@ -157,7 +157,7 @@ describe('a body that is too large', () => {
               new Promise((done) =>
                 sent.destroyed ? done(false) : void sent.write(chunk, () => done(true)),
               ),
-          );
+          ).catch(reject);
       });
     const length = { 'content-length': String(head.length + bytes + tail.length) };
     const headers = { 'content-type': 'multipart/form-data; boundary=b', ...(announced ? length : {}) };

@@ -1,4 +1,4 @@
-import { MEMORY_SIZES, type MemorySize } from '../config/env.schema.js';
+import type { MemorySize } from '../config/env.schema.js';
 
 const GIB = 1024 ** 3;
 
@@ -9,9 +9,6 @@ export const memoryBytes: Record<MemorySize, number> = {
   '16g': 16 * GIB,
   '64g': 64 * GIB,
 };
-
-export const isMemorySize = (text: string): text is MemorySize =>
-  (MEMORY_SIZES as readonly string[]).includes(text);
 
 /** 1610612736 → `1.5 GB`; for people. */
 export function formatBytes(bytes: number): string {

@@ -25,14 +25,13 @@ const outputText = z.object({
 });
 const refusal = z.object({ type: z.literal('refusal'), refusal: z.string() });
 
-export const contentPart = z.discriminatedUnion('type', [
+const contentPart = z.discriminatedUnion('type', [
   inputText,
   inputImage,
   inputFile,
   outputText,
   refusal,
 ]);
-export type ContentPart = z.output<typeof contentPart>;
 
 const status = maybe(z.string());
 const id = maybe(z.string().max(64));

@@ -55,7 +55,6 @@ export const toolSchema = z
 
 export type Tool = z.output<typeof toolSchema>;
 export type CodeInterpreterTool = z.output<typeof codeInterpreterSchema>;
-export type FunctionTool = z.output<typeof functionSchema>;
 
 const HOSTED = [
   'code_interpreter',

@@ -1,5 +1,10 @@
 /** Runs one call of the python tool and tells it as events (contract §3.3, rows 9–11). */
-import { type ExecutionOutput, type ExecutionService, type RunEvent, toCallOutputs } from '../../containers/execution.service.js';
+import {
+  type ExecutionOutput,
+  type ExecutionService,
+  type RunEvent,
+  toCallOutputs,
+} from '../../containers/execution.service.js';
 import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import type { LlmFile, LlmMessage, LlmPart } from '../../llm/llm.js';
 import type { ContainerContext } from '../context/container-context.js';
