@@ -25,13 +25,7 @@ const outputText = z.object({
 });
 const refusal = z.object({ type: z.literal('refusal'), refusal: z.string() });
 
-const contentPart = z.discriminatedUnion('type', [
-  inputText,
-  inputImage,
-  inputFile,
-  outputText,
-  refusal,
-]);
+const contentPart = z.discriminatedUnion('type', [inputText, inputImage, inputFile, outputText, refusal]);
 
 const status = maybe(z.string());
 const id = maybe(z.string().max(64));
