@@ -26,6 +26,7 @@ const begin = Date.now();
 const loadBefore = load();
 const rows: Row[] = [];
 const skipped: string[] = [];
+const failed: string[] = [];
 let server: TestServer | undefined;
 let client: Client | undefined;
 let stopping = false;
@@ -37,9 +38,15 @@ async function step(name: string, work: () => Promise<readonly Row[]>): Promise<
     console.log(`${name}: left out, the time is up`);
     return;
   }
-  for (const row of await work()) {
-    rows.push(row);
-    console.log(line(row));
+  try {
+    for (const row of await work()) {
+      rows.push(row);
+      console.log(line(row));
+    }
+  } catch (error) {
+    failed.push(name);
+    process.exitCode = 1;
+    console.error(`${name}: ${(error as Error).message}`);
   }
 }
 
@@ -73,13 +80,13 @@ function write(report: object): void {
 
 async function main(): Promise<void> {
   console.log(heading);
-  await step('sandboxes', () => sandboxes(COUNTS));
-  await step('yardstick', async () => [await yardstick(COUNTS)]);
   server = await startServer({ name: 'bench', env: { SANDBOX_POOL: `1g=${POOL}` } });
   const [running, asking] = [server, new Client(server)];
   client = asking;
   await step('warm create', () => warmCreate(asking, SIZES));
   await step('further execution', () => furtherExecution(asking, running, SIZES));
+  await step('sandboxes', () => sandboxes(COUNTS));
+  await step('yardstick', async () => [await yardstick(COUNTS)]);
   await step('transfers', () => transfers(asking, running, SIZES));
   await step('parallel', () => parallel(asking, SIZES));
 }
@@ -104,4 +111,4 @@ if (times !== null)
 console.log(
   `load average ${loadBefore.join(' ')} before, ${report.load_average.after.join(' ')} after; ${report.seconds} s`,
 );
-if (!quick && !stopping) write(report);
+if (!quick && !stopping && failed.length === 0) write(report);
