@@ -70,6 +70,8 @@ def edit(spec):
     requests = [entry for entry in environment if entry.startswith(VARIABLE)]
     # The guest has no use for it, and learns nothing of how it is put together.
     spec["process"]["env"] = [entry for entry in environment if entry not in requests]
+    # Its paths name the container on the host, and the guest has no cgroups of its own to manage.
+    spec["mounts"] = [mount for mount in spec.get("mounts", []) if mount.get("type") != "cgroup"]
     if requests:
         for index, (path, values) in enumerate(parse(requests[-1][len(VARIABLE) :]).items()):
             hint(spec, index, path, values)
