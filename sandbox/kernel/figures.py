@@ -5,6 +5,7 @@ module is its own backend (`module://_sandbox_kernel.figures`), so it has the na
 """
 
 import io
+import logging
 import os
 import sys
 from typing import Any
@@ -87,6 +88,8 @@ def install(shell: Any, outputs: Outputs) -> None:
     # Also for code that asks for plain Agg, as much code for servers does.
     FigureCanvasAgg.manager_class = FigureManager  # type: ignore[assignment]
     matplotlib.use(BACKEND)
+    # Fallback fonts lack some weights; that is no news for whoever draws a bold title.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     formatter = shell.display_formatter.formatters["image/png"]
     formatter.for_type_by_name("matplotlib.figure", "Figure", _displayed)
 

@@ -191,6 +191,12 @@ class Execute(SandboxTest):
 
 
 class Pictures(SandboxTest):
+    def test_bold_title_prints_nothing(self) -> None:
+        code = "import matplotlib.pyplot as plt\nplt.title('Überschrift Ω Ж 図', weight='bold')\nplt.plot([1, 2])\nplt.show()"
+        result = self.client.run(code)
+        self.assertEqual((result.text("stderr"), result.text()), ("", ""))
+        self.assertEqual(len(result.images()), 1)
+
     def test_figures(self) -> None:
         code = "import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); print('between'); plt.plot([2]); plt.figure(); plt.plot([3]);"
         result = self.client.run(code)
