@@ -76,6 +76,18 @@ export function toApiError(error: unknown): ApiError {
   );
 }
 
+/** Bytes of a refused body that are read and dropped, so that the client gets to read the answer. */
+const MAX_DISCARDED_BYTES = 1024 ** 3;
+
+/**
+ * The framework would cut the connection, and a client that is still sending would see only that.
+ * Left open, the rest of the body is read and dropped behind the answer, and the connection stays usable.
+ */
+function letClientFinish(request: FastifyRequest, reply: FastifyReply): void {
+  const announced = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  if (announced <= MAX_DISCARDED_BYTES) void reply.removeHeader('connection');
+}
+
 @Catch()
 export class ApiExceptionFilter implements ExceptionFilter {
   private readonly logger = new Logger(ApiExceptionFilter.name);
@@ -94,6 +106,7 @@ export class ApiExceptionFilter implements ExceptionFilter {
     if (error.family === 'bug') {
       this.logger.error({ err: error.cause ?? error, requestId: request.id }, 'request failed');
     }
+    if (error.code === 'request_too_large') letClientFinish(request, reply);
     if (reply.sent || reply.raw.headersSent) {
       reply.raw.destroy();
       return;
