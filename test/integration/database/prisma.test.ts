@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +21,25 @@ import { DatabaseReadiness } from '../../../orchestrator/src/database/readiness.
 import { freshDatabase, type TestDatabase } from '../../support/postgres.js';
 
 const run = promisify(execFile);
+
+/** Takes connections and never says a word, like a PostgreSQL that hangs. */
+async function silentServer(): Promise<{ readonly url: string; close(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on('error', () => undefined))).listen(
+    0,
+    '127.0.0.1',
+  );
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `postgresql://nobody@127.0.0.1:${port}/nothing`,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
 const SCRIPT = fileURLToPath(new URL('../../../scripts/prisma', import.meta.url));
 
 describe('PrismaService', () => {
@@ -75,10 +96,17 @@ describe('PrismaService', () => {
   it('reports readiness, and its absence within the time given', async () => {
     const readiness = app.get(DatabaseReadiness);
     expect(await readiness.check()).toEqual({ ready: true, roundTripMs: expect.any(Number) as number });
-    expect(await readiness.check(0)).toEqual({
-      ready: false,
-      problem: 'PostgreSQL did not answer within 0 ms',
-    });
+    const silent = await silentServer();
+    const unanswered = new PrismaService({ url: silent.url });
+    try {
+      expect(await new DatabaseReadiness(unanswered).check(50)).toEqual({
+        ready: false,
+        problem: 'PostgreSQL did not answer within 50 ms',
+      });
+    } finally {
+      silent.close();
+      await unanswered.$disconnect();
+    }
   });
 });
 
