@@ -114,13 +114,13 @@ install_runsc() {
 # pids_with TEXT: processes that have TEXT as part of one of their arguments. Only text that holds one
 # of our own directories is ever passed, so another engine's processes never match.
 pids_with() {
-  local text=$1 dir
-  for dir in /proc/[0-9]*; do
-    [ "${dir#/proc/}" != "$$" ] || continue
-    if tr '\0' '\n' <"$dir/cmdline" 2>/dev/null | grep -qF -- "$text"; then
-      printf '%s\n' "${dir#/proc/}"
-    fi
-  done 2>/dev/null
+  local file pid
+  # One grep over all of them, which finds the text in its own arguments too.
+  grep -lzF -- "$1" /proc/[0-9]*/cmdline 2>/dev/null | while IFS= read -r file; do
+    pid=${file#/proc/}
+    pid=${pid%/cmdline}
+    [ "$pid" = "$$" ] || [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = grep ] || printf '%s\n' "$pid"
+  done
 }
 
 # A pid file may name a process that has nothing to do with us by now: the command line decides.
@@ -138,11 +138,14 @@ daemon_pid() {
 dockerd_pid() { daemon_pid dockerd "$ENGINE_DIR/daemon.json"; }
 containerd_pid() { daemon_pid containerd "$ENGINE_DIR/containerd.toml"; }
 
+# One that has ended but that its parent has not waited for has no command line any more.
+process_lives() { grep -q . "/proc/$1/cmdline" 2>/dev/null; }
+
 # stop_pid PID SECONDS: asks, waits, then kills.
 stop_pid() {
   local pid=$1 ticks=$(($2 * 10))
   kill -TERM "$pid" 2>/dev/null || return 0
-  while [ "$ticks" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do
+  while [ "$ticks" -gt 0 ] && process_lives "$pid"; do
     sleep 0.1
     ticks=$((ticks - 1))
   done
