@@ -21,6 +21,7 @@ import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
 import { SandboxesModule } from './sandboxes/sandboxes.module.js';
 import { StorageModule } from './storage/storage.module.js';
 import { UploadsModule } from './uploads/uploads.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 export interface AppParts {
   readonly env: Env;
@@ -53,6 +54,7 @@ export class AppModule {
         ResponsesModule,
         ConversationsModule,
         EnvironmentModule,
+        WebhooksModule,
         RetentionModule,
         AdminModule,
       ],

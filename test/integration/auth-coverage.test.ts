@@ -84,6 +84,16 @@ const TABLE: Readonly<Record<string, Access>> = {
   'POST /uploads/:upload_id/parts': 'project',
   'POST /uploads/:upload_id/complete': 'project',
   'POST /uploads/:upload_id/cancel': 'project',
+
+  'POST /webhook_endpoints': 'project',
+  'GET /webhook_endpoints': 'project',
+  'GET /webhook_endpoints/callback_secret': 'project',
+  'POST /webhook_endpoints/callback_secret/rotate': 'project',
+  'GET /webhook_endpoints/:webhook_endpoint_id': 'project',
+  'POST /webhook_endpoints/:webhook_endpoint_id': 'project',
+  'DELETE /webhook_endpoints/:webhook_endpoint_id': 'project',
+  'POST /webhook_endpoints/:webhook_endpoint_id/rotate_secret': 'project',
+  'GET /webhook_event_types': 'project',
 };
 
 interface Route {

@@ -3,10 +3,11 @@ import { APP_GUARD } from '@nestjs/core';
 import { ApiKeyRepository } from './api-key.repository.js';
 import { AuthGuard } from './auth.guard.js';
 import { AuthService } from './auth.service.js';
+import { SecretBox } from './secret-box.js';
 
 @Global()
 @Module({
-  providers: [ApiKeyRepository, AuthService, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [AuthService],
+  providers: [ApiKeyRepository, AuthService, SecretBox, { provide: APP_GUARD, useClass: AuthGuard }],
+  exports: [AuthService, SecretBox],
 })
 export class AuthModule {}

@@ -2,7 +2,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { alphanumeric } from '../common/ids.js';
 
-export const newSecret = (prefix: 'sk' | 'admin'): string => `${prefix}-${alphanumeric(48)}`;
+/** `sk` opens a project, `admin` the admin API, `seal` closes the {@link SecretBox}. */
+export type SecretKind = 'sk' | 'admin' | 'seal';
+
+export const newSecret = (prefix: SecretKind): string => `${prefix}-${alphanumeric(48)}`;
 
 export const hashSecret = (secret: string): string =>
   createHash('sha256').update(secret, 'utf8').digest('hex');

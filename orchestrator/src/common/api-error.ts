@@ -52,6 +52,8 @@ export type ErrorCode =
   | 'file_too_large'
   | 'container_disk_full'
   | 'idempotency_conflict'
+  | 'webhook_url_refused'
+  | 'webhook_endpoint_limit_reached'
   | 'memory_pool_exhausted'
   | 'rate_limit_exceeded'
   | 'sandbox_capacity'
@@ -101,6 +103,8 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   file_too_large: caller(413),
   container_disk_full: caller(400),
   idempotency_conflict: caller(400),
+  webhook_url_refused: caller(400),
+  webhook_endpoint_limit_reached: caller(400),
   memory_pool_exhausted: { status: 429, type: 'rate_limit_error', family: 'caller' },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', family: 'caller' },
   sandbox_capacity: { status: 503, type: 'server_error', family: 'operational' },
@@ -183,6 +187,7 @@ export const notFound = {
   response: (id: string) => new ApiError('response_not_found', `Response with id '${id}' not found.`),
   execution: (id: string) => new ApiError('execution_not_found', `Execution with id '${id}' not found.`),
   upload: (id: string) => new ApiError('not_found', `Upload with id '${id}' not found.`),
+  webhookEndpoint: (id: string) => new ApiError('not_found', `Webhook endpoint with id '${id}' not found.`),
   model: (id: string) =>
     new ApiError('model_not_found', `The model '${id}' does not exist.`, { param: 'model' }),
   cursor: () => new ApiError('not_found', 'Resource not found.', { param: 'after' }),

@@ -33,5 +33,7 @@ export const newId = {
   functionCall: () => hex('fc', 24),
   call: () => `call_${alphanumeric(24)}`,
   conversation: () => hex('conv', 24),
-  webhookEndpoint: () => hex('we', 16),
+  webhookEndpoint: () => hex('whe', 16),
+  webhookDelivery: () => hex('wh', 16),
+  event: () => hex('evt', 16),
 };

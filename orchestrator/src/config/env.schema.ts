@@ -117,6 +117,10 @@ export const envSchema = z.object({
     'Key of the admin API; when absent one is made at first start and kept in DATA_DIR/admin-key.',
     'secret',
   ),
+  SECRETS_KEY: text(
+    'Encrypts the secrets of webhooks in the database; when absent one is made at first start and kept in DATA_DIR/secrets-key.',
+    'secret',
+  ),
   METRICS_PUBLIC: flag(false, 'Answer GET /metrics without a key; otherwise it needs the admin key.'),
 
   DOCKER_HOST: text(
@@ -213,6 +217,12 @@ export const envSchema = z.object({
     'Model that a request gets when it asks for the model `default`.',
     'model name as in GET /v1/models',
   ),
+
+  WEBHOOK_ALLOW_PRIVATE: flag(
+    false,
+    'Call webhooks in private networks too; otherwise only public addresses, and loopback while HOST is loopback and PUBLIC_URL is not set.',
+  ),
+  WEBHOOK_MAX_ENDPOINTS: whole(100, 'Webhook endpoints one project may have.', 'count', { min: 1 }),
 
   CONTAINER_IDLE_MINUTES: whole(
     20,

@@ -16,6 +16,7 @@ export interface NewResponseRow {
   readonly streamed: boolean;
   readonly previousResponseId: string | null;
   readonly conversationId: string | null;
+  readonly callbackUrl: string | null;
   readonly createdAt: Date;
   readonly request: unknown;
   readonly body: ResponseObject;

@@ -80,6 +80,9 @@ export const createResponseSchema = z
         variables: maybe(z.record(z.string(), z.unknown())),
       }),
     ),
+    callback_url: maybe(z.string()).meta({
+      description: 'Where to POST an event when the response has ended (extension).',
+    }),
     moderation: unsupported("'moderation' is not supported by this server."),
     access_programs: unsupported("'access_programs' is not supported by this server."),
     image: unsupported("'image' is not supported by this server."),

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { WebhooksModule } from '../webhooks/webhooks.module.js';
 import { ContainersModule } from '../containers/containers.module.js';
 import { FilesModule } from '../files/files.module.js';
 import { LlmModule } from '../llm/llm.module.js';
@@ -18,7 +19,7 @@ import { ResponsesService } from './responses.service.js';
 import { RunFactory } from './run-factory.js';
 
 @Module({
-  imports: [ContainersModule, FilesModule, LlmModule],
+  imports: [ContainersModule, FilesModule, LlmModule, WebhooksModule],
   controllers: [ResponsesController],
   exports: [ItemsService],
   providers: [

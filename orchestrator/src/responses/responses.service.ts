@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import type { Page, PageQuery } from '../common/pagination.js';
+import { WebhookTargets } from '../webhooks/target/target.service.js';
 import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './background/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
@@ -30,6 +31,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     private readonly events: EventStream,
     private readonly log: EventLogRepository,
     private readonly conversations: ConversationLookup,
+    private readonly targets: WebhookTargets,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -163,6 +165,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     request: CreateResponseRequest,
   ): Promise<{ initial: ResponseObject; prepared: PreparedRun }> {
     this.refuseUnsupported(request);
+    if (request.callback_url !== undefined) await this.targets.check(request.callback_url, 'callback_url');
     const prepared = await this.runs.prepare(projectId, request);
     const createdAt = new Date();
     const initial = newResponse(newId.response(), request, createdAt);
@@ -192,6 +195,13 @@ export class ResponsesService implements OnApplicationBootstrap {
       throw new ApiError(
         'mutually_exclusive_parameters',
         "Mutually exclusive parameters: send either 'previous_response_id' or 'conversation', not both.",
+      );
+    }
+    if (request.callback_url !== undefined && request.store === false) {
+      throw new ApiError(
+        'unsupported_parameter',
+        "A response that is not stored cannot be asked for when it has ended: leave out 'store', or 'callback_url'.",
+        { param: 'callback_url' },
       );
     }
     if (request.background && request.store === false) {
@@ -227,8 +237,9 @@ function toRow(
     streamed: request.stream ?? false,
     previousResponseId: initial.previous_response_id,
     conversationId: initial.conversation?.id ?? null,
+    callbackUrl: request.callback_url ?? null,
     createdAt,
-    request: JSON.parse(JSON.stringify({ ...request, input: undefined })),
+    request: JSON.parse(JSON.stringify({ ...request, input: undefined, callback_url: undefined })),
     body: initial,
     input: prepared.input,
   };
