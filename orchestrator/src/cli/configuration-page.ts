@@ -18,7 +18,7 @@ const GROUPS: readonly Group[] = [
     title: 'Keys',
     intro:
       'Every request carries a key. The ones the first start makes are files that only their owner can read.',
-    matches: /^(API|ADMIN)_KEY$/,
+    matches: /^((API|ADMIN)_KEY|SECRETS_KEY)$/,
   },
   {
     title: 'Database and queues',
@@ -42,6 +42,7 @@ const GROUPS: readonly Group[] = [
     title: 'Time and retention',
     matches: /^(CONTAINER_|RESPONSE_|CONVERSATION_|BLOB_|SWEEP_|RETENTION_|SSE_)/,
   },
+  { title: 'Rates', matches: /^RATE_/ },
   { title: 'Webhooks', matches: /^WEBHOOK/ },
   { title: 'Observability', matches: /^(METRICS|TRAC|OTEL)/ },
   { title: 'Everything else', matches: /^/ },
