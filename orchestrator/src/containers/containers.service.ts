@@ -67,15 +67,12 @@ export class ContainersService {
     const container = await this.containers.insertWithinPool(row, files, (use) =>
       this.admit(use, bytes, request.memoryLimit),
     );
-    if (container.id !== id) await this.touch(container);
-    return container;
+    return container.id === id ? container : this.use(container.projectId, container.id);
   }
 
   /** The container as it is, expired ones too; refreshes the idle clock (contract §5.2). */
   async retrieve(projectId: string, id: string): Promise<ContainerObject> {
-    const row = await this.find(projectId, id);
-    const touched = await this.containers.touch(row.id);
-    return presentContainer(touched ? { ...row, lastActiveAt: touched } : row);
+    return presentContainer((await this.containers.touch(projectId, id)) ?? (await this.find(projectId, id)));
   }
 
   /** Any container of the project that was not deleted, or 404. Does not refresh. */
@@ -87,10 +84,10 @@ export class ContainersService {
 
   /** A container that can be used now; refreshes its idle clock, else {@link expired}. */
   async use(projectId: string, id: string): Promise<ContainerRow> {
-    const row = await this.find(projectId, id);
-    if (!isUsable(row, new Date())) throw expired();
-    await this.touch(row);
-    return row;
+    const row = await this.containers.touch(projectId, id);
+    if (row) return row;
+    await this.find(projectId, id);
+    throw expired();
   }
 
   /** The container if it can be used now, else null; does not refresh. */
@@ -126,10 +123,6 @@ export class ContainersService {
     const row = await this.find(projectId, id);
     if (!(await this.containers.markDeleted(row.id))) throw notFound.container(id);
     await this.bindings.release(row.id, row.sandboxId);
-  }
-
-  private async touch(row: ContainerRow): Promise<void> {
-    if (!(await this.containers.touch(row.id))) throw expired();
   }
 
   private admit(use: PoolUse, bytes: bigint, size: MemorySize): void {

@@ -33,6 +33,11 @@ import { SandboxBindings } from './sandbox-bindings.js';
 /** Milliseconds between two heartbeats that keep a busy container from expiring; the shortest lifetime is a minute. */
 const HEARTBEAT_MS = 15_000;
 
+/** `last_active_at` is told in seconds; a short execution need not write it a second time. */
+const JUST_NOW_MS = 1_000;
+const wasActiveJustNow = (container: ContainerRow): boolean =>
+  Math.abs(Date.now() - container.lastActiveAt.getTime()) < JUST_NOW_MS;
+
 export { type ExecutionOutput, toCallOutputs } from './execution-outputs.js';
 export type { ImportedFile } from './file-importer.js';
 
@@ -227,7 +232,7 @@ export class ExecutionService implements OnApplicationBootstrap {
     }
     const [execution] = await Promise.all([
       this.finish(row, progress, files, failure),
-      this.containers.heartbeat(container.id),
+      wasActiveJustNow(container) ? undefined : this.containers.heartbeat(container.id),
     ]);
     this.metrics.executionFinished(execution.status, execution.durationMs);
     yield { type: 'finished', execution, files, images: progress.images, cause };

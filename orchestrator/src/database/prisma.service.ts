@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Prisma, PrismaClient } from './generated/client.js';
+import { keepsConnections, statementNames } from './statement-names.js';
 
 /** How to reach PostgreSQL. */
 export interface DatabaseOptions {
@@ -37,7 +38,11 @@ export class PrismaService extends PrismaClient implements OnModuleInit, OnAppli
     // A connection that dies while idle is only dropped from the pool; whoever queries next learns more.
     const ignore = (): void => undefined;
     super({
-      adapter: new PrismaPg(pool, { onPoolError: ignore, onConnectionError: ignore }),
+      adapter: new PrismaPg(pool, {
+        onPoolError: ignore,
+        onConnectionError: ignore,
+        ...(keepsConnections(options.url) ? { statementNameGenerator: statementNames() } : {}),
+      }),
       errorFormat: 'minimal',
       transactionOptions: { maxWait: CONNECT_TIMEOUT_MS, timeout: TRANSACTION_TIMEOUT_MS },
     });
