@@ -1,8 +1,9 @@
 import type {
-  IAuthenticateGeneric,
-  Icon,
+  ICredentialDataDecryptedObject,
   ICredentialTestRequest,
   ICredentialType,
+  Icon,
+  IHttpRequestOptions,
   INodeProperties,
 } from 'n8n-workflow';
 
@@ -42,10 +43,14 @@ export class CodeInterpreterApi implements ICredentialType {
     },
   ];
 
-  authenticate: IAuthenticateGeneric = {
-    type: 'generic',
-    properties: { headers: { Authorization: '=Bearer {{$credentials.apiKey}}' } },
-  };
+  /** A function, because n8n cannot evaluate an expression any more when a stopped execution is cleared up. */
+  authenticate = async (
+    credentials: ICredentialDataDecryptedObject,
+    request: IHttpRequestOptions,
+  ): Promise<IHttpRequestOptions> => ({
+    ...request,
+    headers: { ...request.headers, Authorization: `Bearer ${String(credentials.apiKey)}` },
+  });
 
   test: ICredentialTestRequest = {
     request: {

@@ -9,7 +9,7 @@ import type {
   SupplyData,
 } from 'n8n-workflow';
 import { idleOption, memoryOption, sessionFields } from '../shared/descriptions';
-import { errorData, toItemError } from '../shared/errors';
+import { errorItem, toItemError } from '../shared/errors';
 import { runForAgent, TOOL_DESCRIPTION, TOOL_NAME, TOOL_SCHEMA } from './tool';
 
 export class CodeInterpreterTool implements INodeType {
@@ -91,7 +91,7 @@ export class CodeInterpreterTool implements INodeType {
         output.push({ json, pairedItem: { item: index } });
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push({ json: errorData(error), pairedItem: { item: index } });
+        output.push(errorItem(this.getNode(), error, index));
       }
     }
     return [output];

@@ -1,6 +1,6 @@
 import { NodeConnectionTypes } from 'n8n-workflow';
 import type { IExecuteFunctions, INodeExecutionData, INodeType, INodeTypeDescription } from 'n8n-workflow';
-import { errorData, toItemError } from '../shared/errors';
+import { errorItem, toItemError } from '../shared/errors';
 import { getContainers, getFiles } from '../shared/lists';
 import { operationOf, type Operations } from '../shared/operation';
 import * as container from './actions/container';
@@ -144,7 +144,7 @@ export class Containers implements INodeType {
         output.push(...(await operation.execute(this, index)));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push({ json: errorData(error), pairedItem: { item: index } });
+        output.push(errorItem(this.getNode(), error, index));
       }
     }
     return [output];

@@ -8,7 +8,7 @@ import type {
   IWebhookFunctions,
   IWebhookResponseData,
 } from 'n8n-workflow';
-import { errorData, toItemError } from '../shared/errors';
+import { errorItem, toItemError } from '../shared/errors';
 import { getContainers, getModels } from '../shared/lists';
 import { operationOf, type Operations } from '../shared/operation';
 import { create } from './actions/create';
@@ -151,7 +151,7 @@ export class Responses implements INodeType {
         output.push(...(await operation.execute(this, index)));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push({ json: errorData(error), pairedItem: { item: index } });
+        output.push(errorItem(this.getNode(), error, index));
       }
     }
     return [output];

@@ -1,6 +1,6 @@
 /** Messages that say what happened and what to do about it. */
 import { NodeApiError, NodeOperationError } from 'n8n-workflow';
-import type { INode, JsonObject } from 'n8n-workflow';
+import type { INode, INodeExecutionData } from 'n8n-workflow';
 
 export interface ErrorText {
   message: string;
@@ -106,12 +106,20 @@ export function toItemError(
   return new NodeOperationError(node, error as Error, { itemIndex });
 }
 
-/** What an item becomes when the node continues after an error. */
-export function errorData(error: unknown): JsonObject {
-  const { message, description, httpCode } = error as Partial<ErrorText>;
-  return {
-    error: message ?? String(error),
+/**
+ * What an item becomes when the node continues after an error. n8n sends an item to the error output if it
+ * has no other keys than these; with an `error` beside `json` it would throw all but the message away.
+ */
+export function errorItem(node: INode, error: unknown, itemIndex: number): INodeExecutionData {
+  const fault = toItemError(node, error, itemIndex);
+  const { message, description } = fault;
+  const status = fault instanceof NodeApiError ? Number(fault.httpCode) : Number.NaN;
+  const details = {
     ...(description ? { description } : {}),
-    ...(httpCode ? { status: Number(httpCode) } : {}),
+    ...(Number.isNaN(status) ? {} : { status }),
+  };
+  return {
+    json: { error: message, ...(Object.keys(details).length > 0 ? { details } : {}) },
+    pairedItem: { item: itemIndex },
   };
 }

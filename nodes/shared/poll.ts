@@ -36,7 +36,7 @@ export async function waitForResponse(
   let response = started;
   let pause = FIRST_PAUSE_MS;
   context.onExecutionCancellation?.(async () => {
-    if (!isTerminal(response)) await cancelResponse(context, started.id);
+    if (!isTerminal(response)) await cancelAfterStop(context, started.id);
   });
   while (!isTerminal(response)) {
     const left = deadline - Date.now();
@@ -57,9 +57,23 @@ export async function waitForResponse(
   return response;
 }
 
+/** Nobody waits for this one, so it must not fail. */
+async function cancelAfterStop(context: IExecuteFunctions, id: string): Promise<void> {
+  try {
+    await apiRequest(context, { method: 'POST', path: cancelPath(id), afterStop: true });
+  } catch (error) {
+    context.logger.warn('A response was not cancelled when the execution was stopped', {
+      responseId: id,
+      reason: (error as Error).message,
+    });
+  }
+}
+
+const cancelPath = (id: string): string => `/responses/${encodeURIComponent(id)}/cancel`;
+
 export async function cancelResponse(context: IExecuteFunctions, id: string): Promise<ResponseObject> {
   return await apiRequest<ResponseObject>(context, {
     method: 'POST',
-    path: `/responses/${encodeURIComponent(id)}/cancel`,
+    path: cancelPath(id),
   });
 }

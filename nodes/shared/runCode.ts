@@ -89,6 +89,10 @@ export function producedFiles(execution: ExecutionObject): ProducedFile[] {
 const textOf = (outputs: readonly ExecutionOutput[], type: 'stdout' | 'stderr' | 'display'): string =>
   outputs.flatMap((each) => (each.type === type && 'text' in each ? [each.text] : [])).join('');
 
+/** Interrupted code raises an exception as well; what ended it says more. */
+const statusOf = ({ status, error }: ExecutionObject): string =>
+  status === 'completed' && error !== null ? 'code_error' : status;
+
 /** The step as one JSON object, for people and for agents. */
 export function describeStep({ execution, returned }: StepResult): IDataObject {
   const { outputs, error } = execution;
@@ -96,7 +100,7 @@ export function describeStep({ execution, returned }: StepResult): IDataObject {
   const notices = outputs.flatMap((each) => (each.type === 'notice' ? [each.message] : []));
   const displayed = textOf(outputs, 'display');
   return {
-    status: error === null ? execution.status : 'code_error',
+    status: statusOf(execution),
     stdout: textOf(outputs, 'stdout'),
     stderr: textOf(outputs, 'stderr'),
     ...(displayed === '' ? {} : { displayed }),

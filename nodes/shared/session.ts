@@ -133,7 +133,11 @@ export function deleteWhenFinished(
 ): void {
   context.onExecutionFinish?.(async () => {
     try {
-      await apiRequest(context, { method: 'DELETE', path: `/containers/${encodeURIComponent(containerId)}` });
+      await apiRequest(context, {
+        method: 'DELETE',
+        path: `/containers/${encodeURIComponent(containerId)}`,
+        afterStop: true,
+      });
     } catch (error) {
       // Another step of the same execution was first, or the server is gone; it expires by itself.
       context.logger.debug('A container was not deleted at the end of the execution', {

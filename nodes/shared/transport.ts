@@ -17,6 +17,8 @@ export interface ApiRequest {
   qs?: IDataObject;
   body?: IDataObject | FormData;
   timeout?: number;
+  /** Is sent also after the execution was stopped: what it left on the server is cleared up then. */
+  afterStop?: boolean;
 }
 
 interface FullResponse<T> {
@@ -91,7 +93,7 @@ async function send<T>(
   let response: FullResponse<T>;
   try {
     response = (await context.helpers.httpRequestWithAuthentication.call(
-      context as never,
+      (request.afterStop === true ? withoutStop(context) : context) as never,
       CREDENTIAL,
       options,
     )) as FullResponse<T>;
@@ -106,6 +108,10 @@ async function send<T>(
     describeApiError(response.statusCode, body),
   );
 }
+
+/** n8n aborts the requests of a stopped execution before they are sent; it asks the context for the signal. */
+const withoutStop = (context: ApiContext): ApiContext =>
+  Object.create(context, { getExecutionCancelSignal: { value: () => undefined } }) as ApiContext;
 
 /** The error envelope, also where the answer was asked for as a stream. */
 async function errorBody(body: unknown): Promise<unknown> {

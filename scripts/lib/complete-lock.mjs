@@ -1,4 +1,4 @@
-// Completes package-lock.json: node complete-lock.mjs [--check]
+// Completes the lock files of this repository: node complete-lock.mjs [--check]
 //
 // Native packages come in one variant for each platform, as exact optional dependencies. npm drops the ones
 // that a registry does not carry from the lock file, and then `npm ci` refuses the lock file, on every
@@ -83,21 +83,32 @@ function missingEntries(packages) {
   return missing;
 }
 
-const path = join(import.meta.dirname, '../../package-lock.json');
-const lock = JSON.parse(readFileSync(path, 'utf8'));
-const missing = missingEntries(lock.packages);
-const names = Object.keys(missing);
-if (names.length > 0 && process.argv.includes('--check')) {
-  console.error(
-    `package-lock.json lacks ${names.length} platform packages, so npm ci refuses it: ${names.slice(0, 3).join(', ')} …`,
-  );
-  console.error('Run: node scripts/lib/complete-lock.mjs');
-  process.exitCode = 1;
-} else if (names.length > 0) {
+const ROOT = join(import.meta.dirname, '../..');
+const LOCKS = ['package-lock.json', 'test/e2e/n8n/package-lock.json'];
+
+/** Whether the lock file is complete; without --check it is afterwards. */
+function complete(name) {
+  const path = join(ROOT, name);
+  const lock = JSON.parse(readFileSync(path, 'utf8'));
+  const missing = missingEntries(lock.packages);
+  const names = Object.keys(missing);
+  if (names.length === 0) return true;
+  if (process.argv.includes('--check')) {
+    console.error(
+      `${name} lacks ${names.length} platform packages, so npm ci refuses it: ${names.slice(0, 3).join(', ')} …`,
+    );
+    return false;
+  }
   const entries = Object.entries({ ...lock.packages, ...missing });
   lock.packages = Object.fromEntries(
     entries.toSorted(([a], [b]) => (a === b ? 0 : a.localeCompare(b, 'en'))),
   );
   writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
-  console.log(`added ${names.length} platform packages to package-lock.json`);
+  console.log(`added ${names.length} platform packages to ${name}`);
+  return true;
+}
+
+if (!LOCKS.map(complete).every(Boolean)) {
+  console.error('Run: node scripts/lib/complete-lock.mjs');
+  process.exitCode = 1;
 }

@@ -39,7 +39,7 @@ export async function newProject(server: ServerAddress, name = 'test'): Promise<
 }
 
 /** Prints what a server wrote during a test that failed. */
-export function showLogOnFailure(server: () => ServerAddress | undefined): void {
+export function showLogOnFailure(server: () => Pick<ServerAddress, 'logFile'> | undefined): void {
   let start = 0;
   beforeEach(() => {
     const file = server()?.logFile;
@@ -49,7 +49,7 @@ export function showLogOnFailure(server: () => ServerAddress | undefined): void 
     const known = server();
     if (known && task.result?.state === 'fail') {
       const log = readLog(known.logFile, start);
-      if (log !== '') process.stderr.write(`--- server log of "${task.name}"\n${log}\n---\n`);
+      if (log !== '') process.stderr.write(`--- log of "${task.name}"\n${log}\n---\n`);
     }
   });
 }

@@ -133,11 +133,30 @@ function toItems(
     : items;
 }
 
+/** How code may end other than by its last line or an exception, and what helps. */
+const ENDINGS: Readonly<Record<string, [message: string, description: string]>> = {
+  timed_out: [
+    'The code was stopped by its time limit',
+    "Raise 'Timeout (Seconds)' in the options, or work on less data at a time.",
+  ],
+  out_of_memory: [
+    'The code needed more memory than the container has',
+    "Choose more 'Memory' in the options, or read large files in pieces. A container that is there keeps its size.",
+  ],
+  kernel_died: ['Python ended unexpectedly', 'Files are kept, variables are lost. Run the steps again.'],
+  interrupted: ['The code was interrupted', 'It was cancelled, or its container was deleted.'],
+  failed: ['The code could not be run', 'The log of the server says why. Try again.'],
+};
+
 function stopped(context: IExecuteFunctions, step: StepResult, itemIndex: number): NodeOperationError {
   const { error, status } = step.execution;
-  const message = error === null ? `The code ended as ${status}` : `${error.name}: ${error.value}`;
+  const [message, cure] =
+    status === 'completed' && error !== null
+      ? [`${error.name}: ${error.value}`, error.traceback]
+      : (ENDINGS[status] ?? [`The code ended as ${status}`, '']);
+  const notices = (describeStep(step).notices as string[] | undefined) ?? [];
   return new NodeOperationError(context.getNode(), `${message} [item ${itemIndex}]`, {
-    description: error?.traceback ?? (describeStep(step).notices as string[] | undefined)?.join(' '),
+    description: [cure, ...notices].join(' ').trim(),
     itemIndex,
   });
 }
