@@ -48,8 +48,8 @@ export interface TestServer extends ServerAddress {
   restart(signal?: NodeJS.Signals): Promise<void>;
   /** Ends the process by this signal and leaves everything else. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Starts it again after `kill`. */
-  start(): Promise<void>;
+  /** Starts it again after `kill`, with these variables besides those it was made with. */
+  start(env?: Readonly<Record<string, string>>): Promise<void>;
   /** Docker's ids of all its sandboxes, whatever their state. */
   sandboxes(): Promise<readonly string[]>;
   /** As if the machine had been switched off: every sandbox goes. */
@@ -151,11 +151,11 @@ class ServerProcess implements TestServer {
     return this.child?.pid ?? 0;
   }
 
-  async start(): Promise<void> {
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const log = openSync(this.logFile, 'a');
     this.child = spawn(process.execPath, ['--import', END_WITH_PARENT, this.main], {
       cwd: ROOT,
-      env: this.environment(),
+      env: { ...this.environment(), ...env },
       stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);

@@ -11,6 +11,16 @@ const REDACT = [
   '*.secret',
 ];
 
+/** Nest tells of every route and module at every start; whoever started the server looks for its address. */
+const CHATTY = new Set(['InstanceLoader', 'RouterExplorer', 'RoutesResolver']);
+const INFO = 30;
+
+const isChatter = (subject: unknown, level: number): boolean =>
+  level === INFO &&
+  typeof subject === 'object' &&
+  subject !== null &&
+  CHATTY.has(String((subject as { context?: unknown }).context));
+
 @Module({})
 export class LoggingModule {
   static forRoot(env: Env): DynamicModule {
@@ -20,6 +30,11 @@ export class LoggingModule {
         LoggerModule.forRoot({
           pinoHttp: {
             level: env.LOG_LEVEL,
+            hooks: {
+              logMethod(parts, method, level) {
+                if (!isChatter(parts[0], level)) method.apply(this, parts);
+              },
+            },
             redact: { paths: REDACT, censor: '[redacted]' },
             autoLogging: { ignore: (request) => request.url?.startsWith('/health') ?? false },
             customLogLevel: (_request, reply, error) =>

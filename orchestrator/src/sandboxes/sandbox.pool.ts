@@ -192,7 +192,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private async makeRoom(): Promise<void> {
     while (await this.isShortOfMemory()) {
       if (await this.reclaim()) continue;
-      const spare = MEMORY_SIZES.flatMap((size) => this.warm[size].splice(0, 1))[0];
+      const spare = this.warm[MEMORY_SIZES.find((size) => this.warm[size].length > 0) ?? '1g'].shift();
       if (!spare) {
         throw noCapacity(
           `This server has less than ${formatBytes(this.env.MEMORY_FLOOR_BYTES)} of free memory and every sandbox is in use. Retry when a running execution has ended.`,
