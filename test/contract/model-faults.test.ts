@@ -62,7 +62,7 @@ describe('a failing endpoint', () => {
     [
       'a long input',
       [status(400, { error: { message: 'too long', code: 'context_length_exceeded' } })],
-      'invalid_prompt',
+      'context_length_exceeded',
       /context window of the model 'loop'/,
     ],
   ])('%s', async (_, turns, code, message) => {

@@ -167,6 +167,33 @@ describe('limits and choices', () => {
     expect((await create({ model: 'plain', tools: [] })).output_text).toBe('Hello.');
   });
 
+  it('parallel_tool_calls false acts on the first call of a turn and forgets the others', async () => {
+    models.fake.script('loop', { calls: [python('print(1)'), python('print(2)')] }, { text: 'One.' });
+    const response = await create({ parallel_tool_calls: false, include: OUTPUTS });
+    expect(typesOf(response)).toEqual(['code_interpreter_call', 'message']);
+    expect(callOf(response).outputs).toEqual([{ type: 'logs', logs: '1\n' }]);
+    const [first, second] = models.asked();
+    expect(first).toMatchObject({ parallel_tool_calls: false });
+    expect(second!.messages.flatMap(({ tool_calls }) => tool_calls ?? [])).toHaveLength(1);
+    expect(second!.messages.filter(({ role }) => role === 'tool')).toHaveLength(1);
+    models.fake.script('loop', { calls: [{ name: 'get_city', arguments: '{}' }, python('print(2)')] });
+    const mixed = await create({ parallel_tool_calls: false, tools: [AUTO, CITY] });
+    expect(typesOf(mixed)).toEqual(['function_call']);
+  });
+
+  it('allowed_tools hides the other tools', async () => {
+    models.fake.script('loop', { text: 'Hm.' });
+    const tool_choice = {
+      type: 'allowed_tools',
+      mode: 'required',
+      tools: [{ type: 'function', name: 'get_city' }],
+    };
+    const response = await create({ tools: [AUTO, CITY], tool_choice: tool_choice as never });
+    expect(response.tool_choice).toEqual(tool_choice);
+    expect(toolNames()).toEqual([['get_city']]);
+    expect(models.asked()[0]!.tool_choice).toBe('required');
+  });
+
   it('max_output_tokens leaves the response incomplete', async () => {
     models.fake.script('loop', { text: 'It was a', finish: 'length' });
     const response = await create({ max_output_tokens: 16, tools: [] });
@@ -297,7 +324,7 @@ describe('what is said', () => {
   it('models are listed', async () => {
     const ids: string[] = [];
     for await (const { id } of models.client.models.list()) ids.push(id);
-    expect(ids).toEqual(['python', 'loop', 'seeing', 'plain', 'keyless']);
+    expect(ids).toEqual(['python', 'loop', 'seeing', 'plain', 'narrow', 'keyless']);
     expect(await models.client.models.retrieve('fake/loop')).toMatchObject({ owned_by: 'fake' });
   });
 });

@@ -21,7 +21,7 @@ export interface ModelServer {
   readonly asked: (model?: string) => RecordedRequest['body'][];
 }
 
-/** Call it once in a test file. Models: `loop`, `seeing` (has vision), `plain` (no tools). */
+/** Call it once in a test file. Models: `loop`, `seeing` (has vision), `plain` (no tools), `narrow` (1 500 tokens). */
 export function useModelServer(): ModelServer {
   const fake = new ModelEndpoint({ key: UPSTREAM_KEY });
   let server: TestServer | undefined;
@@ -32,7 +32,12 @@ export function useModelServer(): ModelServer {
       name: 'fake',
       base_url: fake.url,
       api_key: UPSTREAM_KEY,
-      models: ['loop', { id: 'seeing', vision: true }, { id: 'plain', tools: false }],
+      models: [
+        'loop',
+        { id: 'seeing', vision: true },
+        { id: 'plain', tools: false },
+        { id: 'narrow', context_tokens: 1_500 },
+      ],
       max_retries: 1,
       timeout_ms: 20_000,
     };

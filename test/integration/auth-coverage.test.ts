@@ -75,6 +75,8 @@ const TABLE: Readonly<Record<string, Access>> = {
   'DELETE /models/*': 'project',
 
   'POST /responses': 'project',
+  'POST /responses/compact': 'project',
+  'POST /responses/input_tokens': 'project',
   'GET /responses/:response_id': 'project',
   'DELETE /responses/:response_id': 'project',
   'POST /responses/:response_id/cancel': 'project',

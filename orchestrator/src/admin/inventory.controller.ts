@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, Param, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { AdminOnly } from '../auth/caller.js';
-import type { Page } from '../common/pagination.js';
+import { type Page, pageOf } from '../common/pagination.js';
 import {
   type AdminContainerObject,
   adminContainerSchema,
@@ -26,6 +26,7 @@ export class InventoryController {
 
   @Get('containers')
   @ApiOperation({ summary: 'List containers of all projects' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(adminContainerSchema) })
   listContainers(
     @Query({ schema: listContainersQuery }) query: ListContainersQuery,
   ): Promise<Page<AdminContainerObject>> {
@@ -49,6 +50,7 @@ export class InventoryController {
 
   @Get('executions')
   @ApiOperation({ summary: 'List executions of all projects; what was run only with include=code' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(adminExecutionSchema) })
   listExecutions(
     @Query({ schema: listExecutionsQuery }) query: ListExecutionsQuery,
   ): Promise<Page<AdminExecutionObject>> {

@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { AdminOnly } from '../auth/caller.js';
-import type { Page } from '../common/pagination.js';
+import { type Page, pageOf } from '../common/pagination.js';
 import {
   type DrainObject,
   drainSchema,
@@ -10,6 +10,7 @@ import {
   type QueueObject,
   type SweepObject,
   sweepSchema,
+  queueSchema,
 } from './operations.schema.js';
 import { OperationsService } from './operations.service.js';
 
@@ -29,6 +30,7 @@ export class OperationsController {
 
   @Get('queues')
   @ApiOperation({ summary: 'Jobs that wait, run or failed, by queue' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(queueSchema) })
   queues(): Promise<Page<QueueObject>> {
     return this.operations.queues();
   }

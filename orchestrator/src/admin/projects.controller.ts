@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@ne
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { AdminOnly } from '../auth/caller.js';
-import type { Page, PageQuery } from '../common/pagination.js';
+import { type Page, type PageQuery, pageOf } from '../common/pagination.js';
 import {
   createKeySchema,
   type CreateProjectRequest,
@@ -18,6 +18,7 @@ import {
   projectSchema,
   type UpdateProjectRequest,
   updateProjectSchema,
+  keySchema,
 } from './project.schema.js';
 import { ProjectsService } from './projects.service.js';
 
@@ -38,6 +39,7 @@ export class ProjectsController {
 
   @Get()
   @ApiOperation({ summary: 'List projects' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(projectSchema) })
   list(@Query({ schema: listQuery }) query: PageQuery): Promise<Page<ProjectObject>> {
     return this.projects.list(query);
   }
@@ -84,6 +86,7 @@ export class ProjectsController {
 
   @Get(':project_id/api_keys')
   @ApiOperation({ summary: 'List keys, revoked ones too' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(keySchema) })
   listKeys(
     @Param('project_id') id: string,
     @Query({ schema: listQuery }) query: PageQuery,

@@ -1,7 +1,7 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { AdminOnly } from '../auth/caller.js';
-import type { Page } from '../common/pagination.js';
+import { type Page, pageOf } from '../common/pagination.js';
 import {
   type ListUsageQuery,
   listUsageQuery,
@@ -21,6 +21,7 @@ export class UsageController {
 
   @Get('usage')
   @ApiOperation({ summary: 'Usage of every project' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(usageSchema) })
   list(@Query({ schema: listUsageQuery }) query: ListUsageQuery): Promise<Page<UsageObject>> {
     return this.usage.list(query);
   }

@@ -8,6 +8,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { AppModule } from '../app.module.js';
 import { parseEnv } from '../config/env.js';
+import { setPrefix } from '../http/prefix.js';
 import type { SandboxDriver } from '../sandboxes/sandbox.driver.js';
 import { finishDocument } from './openapi-finish.js';
 
@@ -38,10 +39,7 @@ export async function openApiDocument(): Promise<OpenAPIObject> {
     logger: false,
     abortOnError: false,
   });
-  // As in http/create-app.ts; test/unit/house/openapi.test.ts compares the paths of both.
-  app.setGlobalPrefix(env.API_PREFIX, {
-    exclude: ['health/live', 'health/ready', 'metrics', 'admin/v1/{*path}'],
-  });
+  setPrefix(app, env.API_PREFIX);
   const config = new DocumentBuilder()
     .setTitle('Code Interpreter for n8n')
     .setDescription(DESCRIPTION)

@@ -59,6 +59,7 @@ export type ErrorCode =
   | 'sandbox_capacity'
   | 'draining'
   | 'sandbox_failed'
+  | 'model_failed'
   | 'server_error';
 
 const TABLE: Record<ErrorCode, ErrorRow> = {
@@ -110,6 +111,7 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   sandbox_capacity: { status: 503, type: 'server_error', family: 'operational' },
   draining: { status: 503, type: 'server_error', family: 'operational' },
   sandbox_failed: { status: 500, type: 'server_error', family: 'operational' },
+  model_failed: { status: 502, type: 'server_error', family: 'operational' },
   server_error: { status: 500, type: 'server_error', family: 'bug' },
 };
 

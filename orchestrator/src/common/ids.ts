@@ -28,6 +28,7 @@ export const newId = {
   execution: () => hex('exec', 24),
   response: () => hex('resp', 24),
   message: () => hex('msg', 24),
+  compaction: () => hex('cmp', 24),
   reasoning: () => hex('rs', 24),
   codeInterpreterCall: () => hex('ci', 24),
   functionCall: () => hex('fc', 24),

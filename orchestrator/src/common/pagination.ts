@@ -31,6 +31,16 @@ export const pageQuery = (limits: { max: number; default: number } = { max: 100,
       .meta({ description: 'By creation time; newest first if not given.' }),
   });
 
+/** A page of these, for the OpenAPI document. */
+export const pageOf = <T extends z.ZodType>(entry: T) =>
+  z.object({
+    object: z.literal('list'),
+    data: z.array(entry),
+    first_id: z.string().nullable(),
+    last_id: z.string().nullable(),
+    has_more: z.boolean(),
+  });
+
 /** Wraps `limit + 1` rows fetched by a repository into a page of `limit`. */
 export function toPage<Row extends { id: string }, Wire>(
   rows: readonly Row[],

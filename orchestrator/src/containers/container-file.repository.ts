@@ -80,6 +80,14 @@ export class ContainerFileRepository {
     });
   }
 
+  /** Those that are still there, oldest first. */
+  async byIds(ids: readonly string[]): Promise<ContainerFileRow[]> {
+    return this.prisma.containerFile.findMany({
+      where: { id: { in: [...ids] }, deletedAt: null },
+      orderBy: { seq: 'asc' },
+    });
+  }
+
   async byPaths(containerId: string, paths: readonly string[]): Promise<ContainerFileRow[]> {
     return this.prisma.containerFile.findMany({ where: { containerId, path: { in: [...paths] } } });
   }

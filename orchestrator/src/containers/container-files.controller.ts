@@ -18,10 +18,11 @@ import { type Caller, CurrentProject } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
 import { attachment } from '../common/content-disposition.js';
 import { readMultipart } from '../common/multipart.js';
-import { type Page, pageQuery } from '../common/pagination.js';
+import { type Page, pageQuery, pageOf } from '../common/pagination.js';
 import { parseWire } from '../common/schema-error.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
+import { BLOB_RESPONSE } from '../storage/blob-reply.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import {
   addFileByIdSchema,
@@ -74,6 +75,7 @@ export class ContainerFilesController {
 
   @Get()
   @ApiOperation({ summary: 'List the files of a container' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(containerFileSchema) })
   async list(
     @CurrentProject() caller: Caller,
     @Param('container_id') containerId: string,
@@ -96,6 +98,7 @@ export class ContainerFilesController {
 
   @Get(':file_id/content')
   @ApiOperation({ summary: 'Download a container file' })
+  @ApiResponse(BLOB_RESPONSE)
   async content(
     @CurrentProject() caller: Caller,
     @Param('container_id') containerId: string,

@@ -44,6 +44,30 @@ export class ContainerFilesService {
     return this.add(container, content);
   }
 
+  /** Adds content that came with a message, unless it is there: `again` says that it was added once before. */
+  async addInput(container: ContainerRow, content: StoredContent, again: boolean): Promise<ContainerFileRow> {
+    const [known] = await this.rows.byPaths(container.id, [plainPath(content.filename)]);
+    const same = known?.deletedAt === null && (again || known.blobSha256 === content.sha256);
+    return known && same ? known : this.add(container, content);
+  }
+
+  /**
+   * Puts the files of a container that is gone into one that was just made, under the same paths. They
+   * share content, so this costs rows only.
+   */
+  async inherit(from: ContainerRow, to: ContainerRow): Promise<ContainerFileRow[]> {
+    const files = await this.rows.all(from.id);
+    const copies: ContainerFileRow[] = [];
+    for (const { path, bytes, blobSha256, source, fileId } of files) {
+      const { id: containerId, projectId } = to;
+      const file = { path, bytes, blobSha256, source, fileId: fileId ?? undefined };
+      const copy = { id: newId.containerFile(), containerId, projectId, ...file };
+      const row = await this.rows.insertAtFreePath(copy);
+      if (row) copies.push(row);
+    }
+    return copies;
+  }
+
   /** Copies a Files API object in; the same one twice gives the same container file. */
   async addFile(container: ContainerRow, fileId: string, param = 'file_id'): Promise<ContainerFileRow> {
     const file = await this.files.get(container.projectId, fileId, param);

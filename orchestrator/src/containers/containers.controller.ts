@@ -3,7 +3,7 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
-import type { Page } from '../common/pagination.js';
+import { type Page, pageOf } from '../common/pagination.js';
 import { NewWork } from '../drain/drain.guard.js';
 import {
   containerSchema,
@@ -53,6 +53,7 @@ export class ContainersController {
 
   @Get()
   @ApiOperation({ summary: 'List containers' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(containerSchema) })
   async list(
     @CurrentProject() caller: Caller,
     @Query({ schema: listContainersQuery }) query: z.output<typeof listContainersQuery>,

@@ -96,6 +96,11 @@ export class ContainersService {
     return row && isUsable(row, new Date()) ? row : null;
   }
 
+  /** One of the project that was not deleted, expired ones too, or null; does not refresh. */
+  async lookUp(projectId: string, id: string): Promise<ContainerRow | null> {
+    return this.containers.find(projectId, id);
+  }
+
   /** Throws 429 when a container of this size would not fit in the project's pool at this moment. */
   async checkRoom(projectId: string, size: MemorySize): Promise<void> {
     this.admit(await this.containers.poolUse(projectId), BigInt(memoryBytes[size]), size);

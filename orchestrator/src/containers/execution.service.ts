@@ -160,16 +160,15 @@ export class ExecutionService implements OnApplicationBootstrap {
     return found;
   }
 
-  /** Files that the executions of a response made; for a run that is taken up again. */
-  async filesOfResponse(responseId: string): Promise<{ path: string; bytes: number }[]> {
-    const files = new Map<string, { path: string; bytes: number }>();
+  /** Files that the executions of a response made and figures they showed; for a run that is taken up again. */
+  async filesOfResponse(responseId: string): Promise<ContainerFileRow[]> {
+    const ids = new Set<string>();
     for (const row of await this.executions.ofResponse(responseId)) {
-      for (const file of presentExecution(row).files) {
-        if (file.change === 'deleted') files.delete(file.path);
-        else files.set(file.path, { path: file.path, bytes: file.bytes });
-      }
+      const { files, outputs } = presentExecution(row);
+      for (const { id } of files) ids.add(id);
+      for (const output of outputs) if (output.type === 'image') ids.add(output.file_id);
     }
-    return [...files.values()];
+    return this.files.byIds([...ids]);
   }
 
   /** Containers that the executions of a response used, newest first. */

@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { abortOnClose } from '../common/client-gone.js';
 import { ApiError } from '../common/api-error.js';
-import { type Page, pageQuery } from '../common/pagination.js';
+import { type Page, pageQuery, pageOf } from '../common/pagination.js';
 import { sendSse } from '../common/sse.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
@@ -57,6 +57,7 @@ export class ExecutionsController {
 
   @Get()
   @ApiOperation({ summary: 'List the executions of a container' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(executionSchema) })
   async list(
     @CurrentProject() caller: Caller,
     @Param('container_id') containerId: string,

@@ -30,3 +30,7 @@ export const conversationSchema = z
   .meta({ id: 'Conversation' });
 
 export type ConversationObject = z.output<typeof conversationSchema>;
+
+export const deletedConversationSchema = z
+  .object({ id: z.string(), object: z.literal('conversation.deleted'), deleted: z.literal(true) })
+  .meta({ id: 'DeletedConversation' });

@@ -8,10 +8,12 @@ import {
   type ConversationObject,
   conversationSchema,
   createConversationSchema,
+  deletedConversationSchema,
   includeOnlyQuery,
   itemsQuery,
   updateConversationSchema,
 } from './conversation.schema.js';
+import { itemListSchema, itemSchema } from '../responses/response-object.schema.js';
 import { ConversationsService, presentConversation } from './conversations.service.js';
 
 /** Contract §1.6. */
@@ -56,6 +58,7 @@ export class ConversationsController {
 
   @Delete(':conversation_id')
   @ApiOperation({ summary: 'Delete a conversation' })
+  @ApiResponse({ status: 200, standardSchema: deletedConversationSchema })
   async delete(@CurrentProject() caller: Caller, @Param('conversation_id') id: string) {
     await this.conversations.delete(caller.projectId, id);
     return { id, object: 'conversation.deleted' as const, deleted: true as const };
@@ -64,6 +67,7 @@ export class ConversationsController {
   @Post(':conversation_id/items')
   @HttpCode(200)
   @ApiOperation({ summary: 'Add items to a conversation' })
+  @ApiResponse({ status: 200, standardSchema: itemListSchema })
   async addItems(
     @CurrentProject() caller: Caller,
     @Param('conversation_id') id: string,
@@ -75,6 +79,7 @@ export class ConversationsController {
 
   @Get(':conversation_id/items')
   @ApiOperation({ summary: 'List the items of a conversation' })
+  @ApiResponse({ status: 200, standardSchema: itemListSchema })
   async listItems(
     @CurrentProject() caller: Caller,
     @Param('conversation_id') id: string,
@@ -85,6 +90,7 @@ export class ConversationsController {
 
   @Get(':conversation_id/items/:item_id')
   @ApiOperation({ summary: 'Retrieve an item of a conversation' })
+  @ApiResponse({ status: 200, standardSchema: itemSchema })
   async getItem(
     @CurrentProject() caller: Caller,
     @Param('conversation_id') id: string,

@@ -1,20 +1,29 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiBody, type ApiBodyOptions, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  type ApiBodyOptions,
+  ApiConsumes,
+  ApiOperation,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { readFileUpload } from '../common/multipart.js';
-import type { Page } from '../common/pagination.js';
+import { type Page, pageOf } from '../common/pagination.js';
 import { parseWire } from '../common/schema-error.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { sendBlob } from '../storage/blob-reply.js';
+import { BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import { presentFile } from './file.presenter.js';
 import {
   createFileFields,
+  deletedFileSchema,
   type DeletedFile,
   FILE_PURPOSES,
   type FileObject,
+  fileSchema,
   listFilesQuery,
   type ListFilesQuery,
 } from './file.schema.js';
@@ -47,6 +56,7 @@ export class FilesController {
   @ApiOperation({ summary: 'Upload a file' })
   @ApiConsumes('multipart/form-data')
   @ApiBody(CREATE_BODY)
+  @ApiResponse({ status: 200, standardSchema: fileSchema })
   async create(@CurrentProject() caller: Caller, @Req() request: FastifyRequest): Promise<FileObject> {
     const maxBytes = this.env.MAX_FILE_BYTES;
     const { fields, file } = await readFileUpload(request, {
@@ -66,6 +76,7 @@ export class FilesController {
 
   @Get()
   @ApiOperation({ summary: 'List files' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(fileSchema) })
   list(
     @CurrentProject() caller: Caller,
     @Query({ schema: listFilesQuery }) query: ListFilesQuery,
@@ -75,18 +86,21 @@ export class FilesController {
 
   @Get(':file_id')
   @ApiOperation({ summary: 'Retrieve a file; container files by their cfile_ id too' })
+  @ApiResponse({ status: 200, standardSchema: fileSchema })
   async retrieve(@CurrentProject() caller: Caller, @Param('file_id') id: string): Promise<FileObject> {
     return presentFile(await this.files.get(caller.projectId, id));
   }
 
   @Delete(':file_id')
   @ApiOperation({ summary: 'Delete a file' })
+  @ApiResponse({ status: 200, standardSchema: deletedFileSchema })
   remove(@CurrentProject() caller: Caller, @Param('file_id') id: string): Promise<DeletedFile> {
     return this.files.remove(caller.projectId, id);
   }
 
   @Get(':file_id/content')
   @ApiOperation({ summary: 'Download a file; container files by their cfile_ id too' })
+  @ApiResponse(BLOB_RESPONSE)
   async content(
     @CurrentProject() caller: Caller,
     @Param('file_id') id: string,

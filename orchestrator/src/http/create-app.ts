@@ -13,6 +13,7 @@ import { WireValidationPipe } from '../common/validation.pipe.js';
 import type { Env } from '../config/env.schema.js';
 import { installBodyParser } from './body-parser.js';
 import { RouteTable } from './method-not-allowed.js';
+import { setPrefix } from './prefix.js';
 import { parseQuery } from './query-parser.js';
 
 /** Milliseconds; long runs and slow uploads are legal, so only silent keep-alive connections are cut. */
@@ -76,9 +77,7 @@ async function configure(app: NestFastifyApplication, env: Env, routes: RouteTab
   app.useLogger(app.get(Logger));
   app.useGlobalFilters(new ApiExceptionFilter((method, path) => routes.missing(method, path)));
   app.useGlobalPipes(new WireValidationPipe());
-  app.setGlobalPrefix(env.API_PREFIX, {
-    exclude: ['health/live', 'health/ready', 'metrics', 'admin/v1/{*path}'],
-  });
+  setPrefix(app, env.API_PREFIX);
   app.enableCors({
     origin: '*',
     methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],

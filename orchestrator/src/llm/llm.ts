@@ -61,6 +61,7 @@ export interface LlmRequest {
   readonly temperature?: number | undefined;
   readonly topP?: number | undefined;
   readonly maxOutputTokens?: number | undefined;
+  /** Alternatives for each token; 0 asks for the tokens alone, absence for nothing. */
   readonly topLogprobs?: number | undefined;
   readonly reasoningEffort?: string | undefined;
   readonly verbosity?: string | undefined;
@@ -76,11 +77,19 @@ export interface LlmUsage {
   readonly reasoningTokens: number;
 }
 
+/** How sure the model was of one token; the alternatives are there if they were asked for. */
+export interface LlmLogprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+  readonly top_logprobs: readonly Omit<LlmLogprob, 'top_logprobs'>[];
+}
+
 export type LlmFinish = 'stop' | 'tool_calls' | 'length' | 'content_filter';
 
 /** Deltas in the order the model produced them; `finish` is always last. */
 export type LlmEvent =
-  | { readonly type: 'text'; readonly delta: string }
+  | { readonly type: 'text'; readonly delta: string; readonly logprobs?: readonly LlmLogprob[] | undefined }
   | { readonly type: 'refusal'; readonly delta: string }
   | { readonly type: 'reasoning'; readonly delta: string }
   /** `index` tells parallel calls apart; `callId` and `name` come with the first piece of a call. */

@@ -11,6 +11,8 @@ export interface Model {
   readonly vision: boolean;
   /** Whether it can call functions; without that it cannot use the code interpreter. */
   readonly tools: boolean;
+  /** Whether it can be asked for text, such as a summary; the built-in model only runs programs. */
+  readonly speaks: boolean;
   /** Tokens of input and output together; null when unknown. */
   readonly contextTokens: number | null;
   readonly llm: Llm;

@@ -23,6 +23,10 @@ export async function writeOutput(
     })),
   });
   if (!response.conversation) return;
+  if (leavesNothing(response)) {
+    await unlockConversation(tx, responseId);
+    return;
+  }
   const conversationId = response.conversation.id;
   const input = await tx.responseItem.findMany({
     where: { responseId, kind: 'input' },
@@ -38,6 +42,10 @@ export async function writeOutput(
   });
   await unlockConversation(tx, responseId);
 }
+
+/** It failed before anything was said: what was asked is not part of the conversation, so it can be asked again. */
+export const leavesNothing = (response: ResponseObject): boolean =>
+  response.status === 'failed' && response.output.length === 0;
 
 /** Lets the next response work on the conversation. */
 export async function unlockConversation(tx: Prisma.TransactionClient, responseId: string): Promise<void> {

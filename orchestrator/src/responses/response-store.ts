@@ -2,6 +2,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { StoredItem } from './context/context.service.js';
 import { ConversationLookup } from './conversation.lookup.js';
+import { leavesNothing } from './response-end.repository.js';
 import { ResponseRepository } from './response.repository.js';
 import type { DraftEvent, ResponseObject, StreamEvent } from './response.types.js';
 import { Sequencer } from './run/sequencer.js';
@@ -56,7 +57,9 @@ export class ResponseStore {
   ): Promise<void> {
     if (!response.store) {
       const { conversation, id, output } = response;
-      if (conversation) await this.conversations.append(conversation.id, id, [...input, ...output]);
+      if (!conversation) return;
+      if (leavesNothing(response)) await this.conversations.unlock(conversation.id, id);
+      else await this.conversations.append(conversation.id, id, [...input, ...output]);
       return;
     }
     const written = await this.responses.finish(projectId, response);

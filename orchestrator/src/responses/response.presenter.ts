@@ -10,10 +10,18 @@ import type { CallOutputEntry, ResponseObject, StreamEvent } from './response.ty
 
 const OUTPUTS: Include = 'code_interpreter_call.outputs';
 const ENCRYPTED: Include = 'reasoning.encrypted_content';
+const LOGPROBS: Include = 'message.output_text.logprobs';
 
 interface AnyItem {
   readonly type: string;
   readonly [field: string]: unknown;
+}
+
+/** An event, or a part of a message: one that carries probabilities loses them. */
+function withoutLogprobs<T>(value: T): T {
+  const { logprobs, part } = value as { logprobs?: unknown; part?: unknown };
+  if (Array.isArray(logprobs) && logprobs.length > 0) return { ...value, logprobs: [] };
+  return typeof part === 'object' && part !== null ? { ...value, part: withoutLogprobs(part) } : value;
 }
 
 @Injectable()
@@ -33,7 +41,7 @@ export class ResponsePresenter {
         item: (await this.item(projectId, event.item as unknown as AnyItem, include)) as never,
       };
     }
-    return event;
+    return include.includes(LOGPROBS) ? event : withoutLogprobs(event);
   }
 
   async response(
@@ -57,6 +65,8 @@ export class ResponsePresenter {
       const { encrypted_content: _, ...rest } = item;
       return rest as AnyItem;
     }
+    if (item.type === 'message' && !include.includes(LOGPROBS) && Array.isArray(item['content']))
+      return { ...item, content: item['content'].map(withoutLogprobs) };
     return item;
   }
 

@@ -103,6 +103,15 @@ const CHAT_KEYS: Readonly<Record<string, string>> = {
   response_format: "use 'text.format' instead",
 };
 
+const isPrompt = (value: unknown): value is { id: string } =>
+  typeof value === 'object' && value !== null && typeof (value as { id?: unknown }).id === 'string';
+
+/** There is no store of prompts, so none is known; one may stand in for the model (contract §1.1). */
+function refusePrompt(prompt: unknown): void {
+  if (!isPrompt(prompt)) return;
+  throw new ApiError('not_found', `Prompt with id '${prompt.id}' not found.`, { param: 'prompt' });
+}
+
 /** Model and input come before everything else, then known mistakes, then the schema (contract §1.1). */
 export function parseCreateResponse(body: unknown): CreateResponseRequest {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
@@ -112,7 +121,7 @@ export function parseCreateResponse(body: unknown): CreateResponseRequest {
     );
   }
   const { model, input, prompt, previous_response_id, conversation } = body as Record<string, unknown>;
-  if (model === undefined && (prompt ?? undefined) === undefined) {
+  if (model === undefined && !isPrompt(prompt)) {
     throw new ApiError('missing_required_parameter', "Missing required parameter: 'model'.", {
       param: 'model',
     });
@@ -124,6 +133,7 @@ export function parseCreateResponse(body: unknown): CreateResponseRequest {
       { param: 'model' },
     );
   }
+  refusePrompt(prompt);
   const mistaken = Object.keys(body).find((key) => Object.hasOwn(CHAT_KEYS, key));
   if (mistaken !== undefined) {
     throw new ApiError(

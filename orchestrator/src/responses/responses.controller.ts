@@ -11,7 +11,7 @@ import {
   Req,
   Res,
 } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiBody, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
@@ -22,8 +22,22 @@ import { maybe, queryBoolean } from '../common/wire-schema.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { NewWork } from '../drain/drain.guard.js';
+import {
+  compactedResponseSchema,
+  type CompactedResponse,
+  type CompactRequest,
+  compactSchema,
+} from './compaction/compact.schema.js';
+import { CompactService } from './compaction/compact.service.js';
 import { includeQuery } from './include.schema.js';
+import {
+  type InputTokensRequest,
+  inputTokensResultSchema,
+  inputTokensSchema,
+} from './input-tokens.schema.js';
+import { InputTokensService } from './input-tokens.service.js';
 import { createResponseSchema, parseCreateResponse } from './response.schema.js';
+import { deletedResponseSchema, itemListSchema, responseObjectSchema } from './response-object.schema.js';
 import type { ResponseObject } from './response.types.js';
 import { ResponsesService } from './responses.service.js';
 
@@ -41,6 +55,8 @@ const itemsQuery = pageQuery().extend({ include: includeQuery });
 export class ResponsesController {
   constructor(
     private readonly responses: ResponsesService,
+    private readonly compactor: CompactService,
+    private readonly inputTokens: InputTokensService,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -50,6 +66,7 @@ export class ResponsesController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a response' })
   @ApiBody({ standardSchema: createResponseSchema } as never)
+  @ApiResponse({ status: 200, standardSchema: responseObjectSchema })
   async create(
     @CurrentProject() caller: Caller,
     @Body() body: unknown,
@@ -64,7 +81,34 @@ export class ResponsesController {
     return undefined;
   }
 
+  @Post('compact')
+  @NewWork()
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Compact a conversation: the user’s messages and a summary of the rest' })
+  @ApiResponse({ status: 200, standardSchema: compactedResponseSchema })
+  async compact(
+    @CurrentProject() caller: Caller,
+    @Body({ schema: compactSchema }) body: CompactRequest,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<CompactedResponse> {
+    return this.compactor.compact(caller.projectId, body, abortOnClose(request, reply));
+  }
+
+  @Post('input_tokens')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Count the input tokens of a response without making it' })
+  @ApiResponse({ status: 200, standardSchema: inputTokensResultSchema })
+  async countInputTokens(
+    @CurrentProject() caller: Caller,
+    @Body({ schema: inputTokensSchema }) body: InputTokensRequest,
+  ): Promise<z.output<typeof inputTokensResultSchema>> {
+    const input_tokens = await this.inputTokens.count(caller.projectId, body);
+    return { object: 'response.input_tokens', input_tokens };
+  }
+
   @Get(':response_id')
+  @ApiResponse({ status: 200, standardSchema: responseObjectSchema })
   @ApiOperation({ summary: 'Retrieve a response' })
   async retrieve(
     @CurrentProject() caller: Caller,
@@ -90,12 +134,14 @@ export class ResponsesController {
   @Post(':response_id/cancel')
   @HttpCode(200)
   @ApiOperation({ summary: 'Cancel a background response' })
+  @ApiResponse({ status: 200, standardSchema: responseObjectSchema })
   async cancel(@CurrentProject() caller: Caller, @Param('response_id') id: string): Promise<ResponseObject> {
     return this.responses.cancel(caller.projectId, id);
   }
 
   @Delete(':response_id')
   @ApiOperation({ summary: 'Delete a response' })
+  @ApiResponse({ status: 200, standardSchema: deletedResponseSchema })
   async delete(@CurrentProject() caller: Caller, @Param('response_id') id: string) {
     await this.responses.delete(caller.projectId, id);
     return { id, object: 'response' as const, deleted: true as const };
@@ -103,6 +149,7 @@ export class ResponsesController {
 
   @Get(':response_id/input_items')
   @ApiOperation({ summary: 'List the input items of a response' })
+  @ApiResponse({ status: 200, standardSchema: itemListSchema })
   async inputItems(
     @CurrentProject() caller: Caller,
     @Param('response_id') id: string,

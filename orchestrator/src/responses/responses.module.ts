@@ -8,8 +8,13 @@ import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './background/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
 import { LiveEvents } from './background/live-events.js';
+import { CompactService } from './compaction/compact.service.js';
+import { CompactionsService } from './compaction/compactions.service.js';
+import { SealKeyRepository } from './compaction/seal-key.repository.js';
 import { ContextService } from './context/context.service.js';
 import { InputFiles } from './context/input-files.js';
+import { PromptWriter } from './context/prompt-writer.js';
+import { InputTokensService } from './input-tokens.service.js';
 import { ItemsService } from './items.service.js';
 import { ResponsePresenter } from './response.presenter.js';
 import { ResponseRepository } from './response.repository.js';
@@ -29,6 +34,11 @@ import { RunFactory } from './run-factory.js';
     ResponsePresenter,
     ContextService,
     InputFiles,
+    PromptWriter,
+    InputTokensService,
+    CompactService,
+    CompactionsService,
+    SealKeyRepository,
     RunFactory,
     ItemsService,
     BackgroundService,

@@ -77,6 +77,9 @@ export class ResponsesService implements OnApplicationBootstrap {
     let last: ResponseObject | undefined;
     for await (const event of await this.create(projectId, request, signal)) last = event.response ?? last;
     if (!last) throw new ApiError('server_error', 'The response ended without a result.');
+    // Nothing was said yet: this is an error of the request, which a client reads as one (contract §1.1).
+    if (last.error?.code === 'context_length_exceeded' && last.output.length === 0)
+      throw new ApiError('context_length_exceeded', last.error.message, { param: 'input' });
     return last;
   }
 
@@ -186,11 +189,6 @@ export class ResponsesService implements OnApplicationBootstrap {
   }
 
   private refuseUnsupported(request: CreateResponseRequest): void {
-    if (request.prompt) {
-      throw new ApiError('not_found', `Prompt with id '${request.prompt.id}' not found.`, {
-        param: 'prompt',
-      });
-    }
     if (request.conversation !== undefined && request.previous_response_id !== undefined) {
       throw new ApiError(
         'mutually_exclusive_parameters',

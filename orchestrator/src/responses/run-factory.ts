@@ -3,27 +3,32 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { ContainerFilesService } from '../containers/container-files.service.js';
+import { type ContainerFileRow, ContainerFilesService } from '../containers/container-files.service.js';
 import { ContainersService } from '../containers/containers.service.js';
 import { ExecutionService } from '../containers/execution.service.js';
 import type { LlmMessage, LlmTool } from '../llm/llm.js';
 import { type Model, ModelRegistry } from '../llm/model.registry.js';
 import { ContainerContext } from './context/container-context.js';
 import { ContextService, type StoredItem } from './context/context.service.js';
-import { InputFiles } from './context/input-files.js';
-import { toMessages } from './context/messages.js';
-import { instructionsMessage, pythonTool } from './context/python-prompt.js';
-import type { InputItem } from './input.schema.js';
+import { checkFits, Fit, outputReserve } from './context/context-window.js';
+import { PromptWriter, toLlmTool } from './context/prompt-writer.js';
 import { ResponsePresenter } from './response.presenter.js';
 import type { CreateResponseRequest } from './response.schema.js';
 import { ResponseRun, type Resumed } from './run/response-run.js';
 import { isAllowed } from './run/tool-choice.js';
 import type { CodeInterpreterTool, Tool } from './tool.schema.js';
+import { unknownModel } from './unknown-model.js';
 
 export interface PreparedRun {
   /** The request's own input as it is to be stored. */
   readonly input: readonly StoredItem[];
-  readonly start: (responseId: string, signal: AbortSignal, resumed?: Resumed) => ResponseRun;
+  /** `files`: what an earlier attempt made, for it to be cited. */
+  readonly start: (
+    responseId: string,
+    signal: AbortSignal,
+    resumed?: Resumed,
+    files?: readonly ContainerFileRow[],
+  ) => ResponseRun;
 }
 
 /** What a run takes up from an earlier process. */
@@ -39,7 +44,7 @@ export class RunFactory {
   constructor(
     private readonly models: ModelRegistry,
     private readonly context: ContextService,
-    private readonly inputFiles: InputFiles,
+    private readonly prompts: PromptWriter,
     private readonly containers: ContainersService,
     private readonly containerFiles: ContainerFilesService,
     private readonly executions: ExecutionService,
@@ -54,37 +59,45 @@ export class RunFactory {
     attempt?: EarlierAttempt,
   ): Promise<PreparedRun> {
     const model = await this.models.find(request.model);
-    if (!model)
-      throw new ApiError('model_not_found', `The requested model '${request.model}' does not exist.`, {
-        param: 'model',
-        status: 400,
-      });
+    if (!model) throw unknownModel(request.model);
     const tools = request.tools ?? [];
     this.checkTools(tools, request.tool_choice, model);
-    const earlier = await this.context.earlier(projectId, request);
-    const input = attempt?.input ?? (await this.context.input(projectId, request.input));
-    const items: InputItem[] = [...earlier, ...input];
-    this.context.checkAnswered(items);
+    const gathered = await this.context.gather(projectId, request, attempt?.input);
     const container = this.container(projectId, tools, [
       ...(attempt?.containers ?? []),
-      ...this.context.containersOf(items),
+      ...this.context.containersOf(gathered),
     ]);
     await container?.prepare();
-    const notes = await this.inputFiles.place(projectId, items, container, model.vision);
-    const messages = await this.messages(request, items, notes, container);
+    const prompt = await this.prompts.write(projectId, request, gathered, {
+      container,
+      vision: model.vision,
+    });
+    const llmTools = tools.filter((tool) => isAllowed(request.tool_choice, tool)).map(toLlmTool);
+    const window = {
+      model: model.id,
+      contextTokens: model.contextTokens,
+      outputTokens: outputReserve(model.contextTokens, request.max_output_tokens),
+      tools: llmTools,
+    };
+    const fit = request.truncation === 'auto' ? new Fit(window, prompt.hasSystemText) : null;
+    const messages = fit ? await fit.truncate(prompt.messages) : prompt.messages;
+    if (!fit) await checkFits(messages, window);
     return {
-      input,
-      start: (responseId, signal, resumed) =>
-        this.run({
+      input: gathered.input,
+      start: (responseId, signal, resumed, files = []) => {
+        container?.note([], files);
+        return this.run({
           responseId,
           signal,
           resumed: resumed ?? null,
           model,
           request,
           messages,
-          tools,
+          tools: llmTools,
+          fit,
           container,
-        }),
+        });
+      },
     };
   }
 
@@ -136,19 +149,6 @@ export class RunFactory {
     });
   }
 
-  private async messages(
-    request: CreateResponseRequest,
-    items: readonly InputItem[],
-    notes: Parameters<typeof toMessages>[1],
-    container: ContainerContext | null,
-  ): Promise<LlmMessage[]> {
-    const files = container?.exists ? (await container.linkableFiles()).map((file) => file.path) : [];
-    return [
-      ...instructionsMessage(request.instructions, container !== null, files),
-      ...toMessages(items, notes),
-    ];
-  }
-
   private run(parts: {
     responseId: string;
     signal: AbortSignal;
@@ -156,10 +156,11 @@ export class RunFactory {
     model: Model;
     request: CreateResponseRequest;
     messages: readonly LlmMessage[];
-    tools: readonly Tool[];
+    tools: readonly LlmTool[];
+    fit: Fit | null;
     container: ContainerContext | null;
   }): ResponseRun {
-    const { request, model } = parts;
+    const { request, model, messages, tools, fit } = parts;
     return new ResponseRun({
       responseId: parts.responseId,
       signal: parts.signal,
@@ -172,14 +173,15 @@ export class RunFactory {
         temperature: request.temperature,
         topP: request.top_p,
         maxOutputTokens: request.max_output_tokens,
-        topLogprobs: request.top_logprobs,
+        topLogprobs: asksLogprobs(request) ? (request.top_logprobs ?? 0) : undefined,
         reasoningEffort: request.reasoning?.effort,
         verbosity: request.text?.verbosity,
         format: request.text?.format?.type === 'text' ? undefined : request.text?.format,
         user: request.safety_identifier ?? request.user,
       },
-      messages: parts.messages,
-      tools: parts.tools.filter((tool) => isAllowed(request.tool_choice, tool)).map(toLlmTool),
+      messages,
+      tools,
+      fit,
       toolChoice: request.tool_choice,
       maxToolCalls: request.max_tool_calls ?? null,
       reasoningAsSummary: (request.reasoning?.summary ?? request.reasoning?.generate_summary) !== undefined,
@@ -190,15 +192,9 @@ export class RunFactory {
   }
 }
 
-const toLlmTool = (tool: Tool): LlmTool =>
-  tool.type === 'code_interpreter'
-    ? pythonTool
-    : {
-        name: tool.name,
-        description: tool.description ?? '',
-        parameters: tool.parameters ?? { type: 'object', properties: {} },
-        strict: tool.strict ?? true,
-      };
+/** Only what can be seen is asked for (contract §1.1, `top_logprobs`). */
+const asksLogprobs = (request: CreateResponseRequest): boolean =>
+  (request.include ?? []).includes('message.output_text.logprobs');
 
 /** The tools that `tool_choice` names and that must therefore be in `tools`. */
 function namedTools(choice: unknown): { type: string; name?: string | undefined }[] {

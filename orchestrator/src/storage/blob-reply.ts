@@ -1,11 +1,19 @@
 /** Downloads: the one place that writes the headers of stored content (contract §7.4 "Binary"). */
 import type { Readable } from 'node:stream';
+import type { ApiResponseOptions } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../common/api-error.js';
 import { attachment } from '../common/content-disposition.js';
 import { mimeTypeOf } from '../common/mime.js';
 import type { ByteRange } from './blob.store.js';
 import { parseRange, type RequestedRange } from './byte-range.js';
+
+/** How a download looks in the OpenAPI document. */
+export const BLOB_RESPONSE: ApiResponseOptions = {
+  status: 200,
+  description: 'The bytes, exactly as they were stored.',
+  content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+};
 
 export interface Download {
   /** Name the client is to save it under. */

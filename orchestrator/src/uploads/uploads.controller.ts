@@ -1,5 +1,12 @@
 import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
-import { ApiBody, type ApiBodyOptions, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  type ApiBodyOptions,
+  ApiConsumes,
+  ApiOperation,
+  ApiResponse,
+  ApiTags,
+} from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { readFileUpload } from '../common/multipart.js';
@@ -13,6 +20,8 @@ import {
   partFields,
   type UploadObject,
   type UploadPartObject,
+  uploadPartSchema,
+  uploadSchema,
 } from './upload.schema.js';
 import { MAX_PART_BYTES, UploadsService } from './uploads.service.js';
 
@@ -35,6 +44,7 @@ export class UploadsController {
   @Post()
   @HttpCode(200)
   @ApiOperation({ summary: 'Begin an upload in parts' })
+  @ApiResponse({ status: 200, standardSchema: uploadSchema })
   create(
     @CurrentProject() caller: Caller,
     @Body({ schema: createUploadSchema }) body: CreateUploadRequest,
@@ -47,6 +57,7 @@ export class UploadsController {
   @ApiOperation({ summary: 'Add a part to an upload' })
   @ApiConsumes('multipart/form-data')
   @ApiBody(PART_BODY)
+  @ApiResponse({ status: 200, standardSchema: uploadPartSchema })
   async addPart(
     @CurrentProject() caller: Caller,
     @Param('upload_id') id: string,
@@ -65,6 +76,7 @@ export class UploadsController {
   @Post(':upload_id/complete')
   @HttpCode(200)
   @ApiOperation({ summary: 'Join the parts of an upload into a file' })
+  @ApiResponse({ status: 200, standardSchema: uploadSchema })
   complete(
     @CurrentProject() caller: Caller,
     @Param('upload_id') id: string,
@@ -76,6 +88,7 @@ export class UploadsController {
   @Post(':upload_id/cancel')
   @HttpCode(200)
   @ApiOperation({ summary: 'Give up an upload' })
+  @ApiResponse({ status: 200, standardSchema: uploadSchema })
   cancel(@CurrentProject() caller: Caller, @Param('upload_id') id: string): Promise<UploadObject> {
     return this.uploads.cancel(caller.projectId, id);
   }

@@ -57,6 +57,8 @@ export interface TurnFacts {
   readonly model: string;
   readonly number: number;
   readonly promptCharacters: number;
+  /** Alternatives asked for with each token; absent: no probabilities. */
+  readonly topLogprobs?: number | undefined;
 }
 
 function usageOf(turn: ScriptedTurn, facts: TurnFacts): Record<string, unknown> | null {
@@ -100,6 +102,16 @@ function deltasOf(turn: ScriptedTurn, facts: TurnFacts, dialect: Dialect): Delta
   ];
 }
 
+/** A piece of text is taken for one token. */
+function logprobsOf({ content }: Delta, { topLogprobs }: TurnFacts): unknown {
+  if (topLogprobs === undefined || typeof content !== 'string' || content === '') return null;
+  const token = { token: content, logprob: -0.25, bytes: [...Buffer.from(content)] };
+  return {
+    content: [{ ...token, top_logprobs: Array.from({ length: topLogprobs }, () => token) }],
+    refusal: null,
+  };
+}
+
 const finishOf = (turn: ScriptedTurn): string =>
   turn.finish ?? ((turn.calls ?? []).length > 0 ? 'tool_calls' : 'stop');
 
@@ -116,7 +128,7 @@ export function toChunks(turn: ScriptedTurn, facts: TurnFacts): Chunk[] {
     ...(dialect === 'openai' ? { system_fingerprint: 'fp_fake', usage: null } : {}),
   };
   const choice = (delta: Delta, finish_reason: string | null) => [
-    { index: 0, delta, logprobs: null, finish_reason },
+    { index: 0, delta, logprobs: logprobsOf(delta, facts), finish_reason },
   ];
   const chunks: Chunk[] = deltasOf(turn, facts, dialect).map((delta) => ({
     ...head,

@@ -147,6 +147,7 @@ export class ModelEndpoint {
       model: body.model,
       number: this.turns,
       promptCharacters: JSON.stringify(body.messages).length,
+      topLogprobs: body['logprobs'] === true ? Number(body['top_logprobs'] ?? 0) : undefined,
     };
     await this.play(turn, { ...facts, written: recorded.written_at }, body.stream === true, reply);
   }

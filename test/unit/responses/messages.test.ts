@@ -6,7 +6,7 @@ import {
   unansweredCall,
 } from '../../../orchestrator/src/responses/context/messages.js';
 
-const notes = { pathOf: () => null, imageOf: () => null };
+const notes = { pathOf: () => null, imageOf: () => null, summaryOf: () => 'All was well.' };
 const item = (value: object) => value as InputItem;
 
 describe('toMessages', () => {
@@ -60,6 +60,11 @@ describe('toMessages', () => {
       notes,
     );
     expect(messages[1]).toMatchObject({ parts: [{ text: '[A figure was shown.]' }] });
+  });
+
+  it('tells a compaction as what the assistant wrote down', () => {
+    const messages = toMessages([item({ type: 'compaction', encrypted_content: 'x' })], notes);
+    expect(messages).toMatchObject([{ role: 'assistant', text: expect.stringContaining('All was well.') }]);
   });
 
   it('tells developer and system messages as system', () => {

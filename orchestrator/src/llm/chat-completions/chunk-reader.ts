@@ -3,6 +3,7 @@
  * clock, no network. One reader serves one answer.
  */
 import type { LlmEvent, LlmFinish, LlmUsage } from '../llm.js';
+import { readLogprobs } from './logprobs.js';
 import { ThinkTags } from './think-tags.js';
 import { ToolCallReader } from './tool-call-reader.js';
 import { UpstreamFault } from './upstream-fault.js';
@@ -53,6 +54,14 @@ function faultOf(error: unknown): UpstreamFault {
   return new UpstreamFault({ kind: 'status', status, code: code || null, message, retryAfterMs: null });
 }
 
+/** They belong to the text of the same chunk; what has no text has no use for them. */
+function addLogprobs(events: LlmEvent[], value: unknown): void {
+  const logprobs = readLogprobs(value);
+  const index = events.findLastIndex(({ type }) => type === 'text');
+  const event = events[index];
+  if (event?.type === 'text' && logprobs.length > 0) events[index] = { ...event, logprobs };
+}
+
 export class ChunkReader {
   private readonly tags: ThinkTags | null;
   private readonly calls: ToolCallReader;
@@ -86,6 +95,7 @@ export class ChunkReader {
     // An endpoint that does not stream answers with a `message`.
     const delta = choice['delta'] ?? choice['message'];
     const events = isFields(delta) ? this.delta(delta) : [];
+    addLogprobs(events, choice['logprobs']);
     this.finish(choice);
     return events;
   }

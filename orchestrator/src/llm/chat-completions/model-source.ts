@@ -124,6 +124,7 @@ export class ProviderModels implements ModelSource {
       createdAt: this.bootedAt,
       vision: settings.vision ?? false,
       tools: settings.tools ?? true,
+      speaks: true,
       contextTokens: settings.context_tokens ?? null,
       llm: new ChatCompletionsLlm(this.endpoint, {
         model: entry.id,

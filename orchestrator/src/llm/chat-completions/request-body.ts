@@ -90,6 +90,9 @@ export function toBody(request: LlmRequest, settings: BodySettings): ChatBody {
     response_format: toResponseFormat(request.format),
     reasoning_effort: request.reasoningEffort,
     verbosity: request.verbosity,
+    logprobs: request.topLogprobs === undefined ? undefined : true,
+    // Zero is the default, and some servers refuse it.
+    top_logprobs: request.topLogprobs || undefined,
     user: request.user,
   });
   return {

@@ -11,6 +11,7 @@ export const pythonModels: ModelSource = {
       createdAt: 1_764_547_200,
       vision: false,
       tools: true,
+      speaks: false,
       contextTokens: null,
       llm: new PythonLlm(),
     },

@@ -151,8 +151,9 @@ export class BackgroundService implements OnModuleDestroy {
       return;
     }
     const files = earlier.length > 0 ? await this.executions.filesOfResponse(row.id) : [];
-    const resumed = earlier.length > 0 ? resume(earlier, files) : undefined;
-    yield* run.start(row.id, signal, resumed).events();
+    const told = files.map(({ path, bytes }) => ({ path, bytes: Number(bytes) }));
+    const resumed = earlier.length > 0 ? resume(earlier, told) : undefined;
+    yield* run.start(row.id, signal, resumed, files).events();
   }
 
   private async *giveUp(earlier: readonly StreamEvent[], message: string): AsyncGenerator<DraftEvent> {

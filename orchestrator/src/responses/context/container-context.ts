@@ -25,7 +25,8 @@ export interface ContainerContextOptions {
 
 export class ContainerContext {
   private container: Promise<ContainerRow> | null = null;
-  /** Files this response made or changed, and figures it showed, by id. */
+  private putBack: readonly ContainerFileRow[] | null = null;
+  /** Files this response made or changed, and figures it showed, by id; until they are cited. */
   private readonly touched = new Map<string, ContainerFileRow>();
 
   constructor(
@@ -39,12 +40,20 @@ export class ContainerContext {
    * an automatic one must fit in the pool. Only then may the reply begin.
    */
   async prepare(): Promise<void> {
-    const { tool } = this.options;
-    if (typeof tool.container === 'string') await this.row();
-    else if ((tool.container.file_ids ?? []).length > 0 || tool.container.session_key !== undefined)
-      await this.row();
-    else if (!(await this.reusable(tool.container)))
+    const { tool, earlier } = this.options;
+    const isNeeded =
+      typeof tool.container === 'string' ||
+      (tool.container.file_ids ?? []).length > 0 ||
+      tool.container.session_key !== undefined ||
+      earlier.length > 0;
+    if (isNeeded) await this.row();
+    else if (typeof tool.container !== 'string')
       await this.containers.checkRoom(this.options.projectId, tool.container.memory_limit ?? '1g');
+  }
+
+  /** Paths of the files of earlier turns, when their container is gone and this is another one; else null. */
+  get replacedWith(): readonly string[] | null {
+    return this.putBack?.map(({ path }) => path) ?? null;
   }
 
   /** The container; an automatic one is chosen or made on the first call. */
@@ -67,7 +76,12 @@ export class ContainerContext {
     }
   }
 
-  /** Made or changed by this response, figures included, in order of appearance. */
+  /** Called when a text cited them; until they change again that is enough. */
+  noteCited(fileIds: readonly string[]): void {
+    for (const id of fileIds) this.touched.delete(id);
+  }
+
+  /** Made or changed by this response, figures included, in order of appearance, and not cited yet. */
   touchedFiles(): CitableFile[] {
     return [...this.touched.values()].map(toCitable);
   }
@@ -83,8 +97,12 @@ export class ContainerContext {
     return (await this.files.addFile(await this.row(), fileId, param)).path;
   }
 
-  async addContent(content: { filename: string; sha256: string; bytes: number }): Promise<string> {
-    return (await this.files.addContent(await this.row(), content)).path;
+  /** `again`: content of an earlier turn, which is there unless the container is another one. */
+  async addContent(
+    content: { filename: string; sha256: string; bytes: number },
+    again: boolean,
+  ): Promise<string> {
+    return (await this.files.addInput(await this.row(), content, again)).path;
   }
 
   private async resolve(): Promise<ContainerRow> {
@@ -121,7 +139,18 @@ export class ContainerContext {
     });
     for (const fileId of auto.session_key === undefined ? [] : (auto.file_ids ?? []))
       await this.files.addFile(row, fileId);
+    if (auto.session_key === undefined) await this.takeOver(row);
     return row;
+  }
+
+  /** The newest container of the conversation cannot be used any more: its files go into this one. */
+  private async takeOver(row: ContainerRow): Promise<void> {
+    for (const id of this.options.earlier) {
+      const gone = await this.containers.lookUp(this.options.projectId, id);
+      if (!gone) continue;
+      this.putBack = await this.files.inherit(gone, row);
+      return;
+    }
   }
 
   /** A container of the conversation that still runs and fits (contract §5.1). */

@@ -2,12 +2,29 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError, notFound } from '../../common/api-error.js';
 import { newId } from '../../common/ids.js';
+import { CompactionsService, type Opened } from '../compaction/compactions.service.js';
 import { ConversationLookup } from '../conversation.lookup.js';
 import type { InputItem } from '../input.schema.js';
 import { ResponseRepository, type ResponseItemRow } from '../response.repository.js';
 import { unansweredCall } from './messages.js';
 
 export type StoredItem = InputItem & { id: string };
+
+/** Which conversation a request goes on with, and what it adds. */
+export interface ContextRequest {
+  readonly input?: string | readonly InputItem[] | undefined;
+  readonly previous_response_id?: string | undefined;
+  readonly conversation?: string | { id: string } | undefined;
+}
+
+/** Everything a model is to know. */
+export interface Gathered {
+  /** The request's own input, as it is to be stored. */
+  readonly input: readonly StoredItem[];
+  /** All items, oldest first; the request's own come last. */
+  readonly items: readonly InputItem[];
+  readonly compactions: Opened;
+}
 
 const ID_OF: Record<InputItem['type'], () => string> = {
   message: newId.message,
@@ -16,7 +33,7 @@ const ID_OF: Record<InputItem['type'], () => string> = {
   reasoning: newId.reasoning,
   code_interpreter_call: newId.codeInterpreterCall,
   item_reference: newId.message,
-  compaction: newId.message,
+  compaction: newId.compaction,
 };
 
 /** As it is stored and listed: with an id, a status, and string content as one `input_text` part. */
@@ -34,16 +51,28 @@ export class ContextService {
   constructor(
     private readonly responses: ResponseRepository,
     private readonly conversations: ConversationLookup,
+    private readonly compactions: CompactionsService,
   ) {}
 
-  /** Everything said before this request, oldest first. */
-  async earlier(
+  /**
+   * The whole context of a request; rejects with what is wrong with it. `stored`: its own input when an
+   * earlier attempt wrote it down already.
+   */
+  async gather(
     projectId: string,
-    request: {
-      previous_response_id?: string | undefined;
-      conversation?: string | { id: string } | undefined;
-    },
-  ): Promise<InputItem[]> {
+    request: ContextRequest,
+    stored?: readonly StoredItem[],
+  ): Promise<Gathered> {
+    const earlier = await this.earlier(projectId, request);
+    const input = stored ?? (await this.input(projectId, request.input));
+    const items: InputItem[] = [...earlier, ...input];
+    this.checkAnswered(items);
+    const compactions = await this.compactions.open(projectId, items, earlier.length);
+    return { input, items, compactions };
+  }
+
+  /** Everything said before this request, oldest first. */
+  private async earlier(projectId: string, request: ContextRequest): Promise<InputItem[]> {
     if (request.conversation !== undefined)
       return this.conversations.items(projectId, conversationId(request.conversation));
     return request.previous_response_id === undefined
@@ -52,7 +81,7 @@ export class ContextService {
   }
 
   /** Items of the response and all before it, oldest first. Throws 400 for an unknown id (contract §1.1). */
-  async before(projectId: string, previousId: string): Promise<InputItem[]> {
+  private async before(projectId: string, previousId: string): Promise<InputItem[]> {
     const chain = await this.responses.chain(projectId, previousId);
     const first = chain[0];
     if (!first || !first.stored) {
@@ -82,7 +111,7 @@ export class ContextService {
   }
 
   /** Throws 400 when a function call of the conversation has no answer (contract §1.1). */
-  checkAnswered(items: readonly InputItem[]): void {
+  private checkAnswered(items: readonly InputItem[]): void {
     const open = unansweredCall(items);
     if (open !== null)
       throw new ApiError('invalid_request', `No tool output found for function call ${open}.`, {
@@ -91,9 +120,11 @@ export class ContextService {
   }
 
   /** Container ids of earlier code interpreter calls, newest first. */
-  containersOf(items: readonly InputItem[]): string[] {
+  containersOf({ items, compactions }: Gathered): string[] {
     const ids = items.flatMap((item) =>
-      item.type === 'code_interpreter_call' && item.container_id ? [item.container_id] : [],
+      item.type === 'code_interpreter_call' && item.container_id
+        ? [item.container_id]
+        : (compactions.get(item)?.containers.toReversed() ?? []),
     );
     return [...new Set(ids.reverse())];
   }

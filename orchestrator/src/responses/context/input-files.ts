@@ -31,6 +31,33 @@ function decode(text: string, param: string): { mime: string; data: Buffer } {
   return { mime: match?.[1] ?? '', data: Buffer.from(base64, 'base64') };
 }
 
+interface PlacedPart {
+  readonly part: FilePart;
+  /** JSON path, as the caller of this request would write it. */
+  readonly param: string;
+  /** Of an earlier turn. */
+  readonly again: boolean;
+}
+
+/** Every file and image, of messages and of what functions answered. */
+function filePartsOf(items: readonly InputItem[], own: number): PlacedPart[] {
+  return items.flatMap((item, index) => {
+    const [field, content] =
+      item.type === 'message'
+        ? ['content', item.content]
+        : item.type === 'function_call_output'
+          ? ['output', item.output]
+          : ['', ''];
+    if (typeof content === 'string') return [];
+    const again = index < own;
+    return content.flatMap((part, position) =>
+      part.type === 'input_file' || part.type === 'input_image'
+        ? [{ part, param: again ? 'input' : `input[${index - own}].${field}[${position}]`, again }]
+        : [],
+    );
+  });
+}
+
 @Injectable()
 export class InputFiles {
   constructor(
@@ -38,35 +65,43 @@ export class InputFiles {
     private readonly blobs: BlobsService,
   ) {}
 
-  /** Places every file of these items; returns how they are told to the model. */
+  /**
+   * Places every file of these items; returns how they are told to the model. `own`: index of the
+   * request's first item. What is wrong with its files is refused; one of an earlier turn may be gone.
+   */
   async place(
     projectId: string,
-    items: readonly InputItem[],
+    { items, own }: { readonly items: readonly InputItem[]; readonly own: number },
     container: ContainerContext | null,
     vision: boolean,
-  ): Promise<PartNotes> {
+  ): Promise<Pick<PartNotes, 'pathOf' | 'imageOf'>> {
     const paths = new Map<FilePart, string>();
     const images = new Map<FilePart, string>();
-    for (const [index, item] of items.entries()) {
-      if (item.type !== 'message' || typeof item.content === 'string') continue;
-      for (const [position, part] of item.content.entries()) {
-        if (part.type !== 'input_file' && part.type !== 'input_image') continue;
-        const param = `input[${index}].content[${position}]`;
-        const path = container ? await this.intoContainer(part, param, container) : null;
+    for (const { part, param, again } of filePartsOf(items, own)) {
+      try {
+        const path = container ? await this.intoContainer(part, param, container, again) : null;
         if (!container) await this.check(projectId, part, param);
         if (path) paths.set(part, path);
         if (part.type === 'input_image' && vision)
           images.set(part, await this.imageUrl(projectId, part, param));
+      } catch (error) {
+        const gone = error instanceof ApiError && error.code === 'file_not_found';
+        if (!again || !gone) throw error;
       }
     }
     return { pathOf: (part) => paths.get(part) ?? null, imageOf: (part) => images.get(part) ?? null };
   }
 
-  private async intoContainer(part: FilePart, param: string, container: ContainerContext): Promise<string> {
+  private async intoContainer(
+    part: FilePart,
+    param: string,
+    container: ContainerContext,
+    again: boolean,
+  ): Promise<string> {
     if (part.file_id) return container.addFile(part.file_id, `${param}.file_id`);
     const { name, data } = this.inline(part, param);
     const blob = await this.blobs.write(Readable.from([data]));
-    return container.addContent({ filename: name, ...blob });
+    return container.addContent({ filename: name, ...blob }, again);
   }
 
   private async check(projectId: string, part: FilePart, param: string): Promise<void> {

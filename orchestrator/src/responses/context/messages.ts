@@ -9,6 +9,8 @@ export interface PartNotes {
   readonly pathOf: (part: Extract<PartInput, { type: 'input_file' | 'input_image' }>) => string | null;
   /** Data URL of an input image for models that can see, else null. */
   readonly imageOf: (part: Extract<PartInput, { type: 'input_image' }>) => string | null;
+  /** What a compaction item says. */
+  readonly summaryOf: (item: Extract<InputItem, { type: 'compaction' }>) => string;
 }
 
 type MessageInput = Extract<InputItem, { type: 'message' }>;
@@ -128,8 +130,10 @@ export function toMessages(items: readonly InputItem[], notes: PartNotes): LlmMe
         });
         return;
       }
-      case 'reasoning':
       case 'compaction':
+        list.assistant(`Summary of the conversation so far:\n\n${notes.summaryOf(item)}`);
+        return;
+      case 'reasoning':
       case 'item_reference':
         return;
     }

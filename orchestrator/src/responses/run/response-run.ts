@@ -9,8 +9,10 @@ import type { ContainerFileRow } from '../../containers/container-files.service.
 import { LlmError, type LlmMessage, type LlmRequest, type LlmTool } from '../../llm/llm.js';
 import type { Model } from '../../llm/model.registry.js';
 import type { ContainerContext } from '../context/container-context.js';
+import type { Fit } from '../context/context-window.js';
 import type { DraftEvent } from '../response.types.js';
 import { cite } from './citations.js';
+import { MessageWriter } from './message-writer.js';
 import { runPythonCall } from './python-tool.js';
 import { firstChoice, laterChoice } from './tool-choice.js';
 import { PYTHON_TOOL, Turn, type TurnResult } from './turn.js';
@@ -30,6 +32,8 @@ export interface RunInput {
   readonly toolChoice: unknown;
   readonly maxToolCalls: number | null;
   readonly reasoningAsSummary: boolean;
+  /** Set when old messages may be left out to make room (`truncation: "auto"`). */
+  readonly fit: Fit | null;
   /** Null when the request has no code_interpreter tool. */
   readonly container: ContainerContext | null;
   readonly executions: ExecutionService;
@@ -63,9 +67,11 @@ const LLM_CODES: Readonly<Record<LlmError['code'], string>> = {
   unavailable: 'server_error',
   rate_limited: 'rate_limit_exceeded',
   rejected: 'server_error',
-  context_length_exceeded: 'invalid_prompt',
+  context_length_exceeded: 'context_length_exceeded',
   protocol: 'server_error',
 };
+
+const API_CODES: Readonly<Record<number, string>> = { 429: 'rate_limit_exceeded' };
 
 /** A sentence for the caller; what is not meant for him is logged and stays here. */
 function describe(error: unknown, responseId: string): { code: string; message: string } {
@@ -73,7 +79,8 @@ function describe(error: unknown, responseId: string): { code: string; message: 
     return { code: LLM_CODES[error.code], message: error.message };
   }
   if (error instanceof ApiError && error.family !== 'bug') {
-    return { code: error.status === 429 ? 'rate_limit_exceeded' : 'server_error', message: error.message };
+    const code = error.code === 'context_length_exceeded' ? error.code : API_CODES[error.status];
+    return { code: code ?? 'server_error', message: error.message };
   }
   logger.error({ err: error, responseId }, 'a response failed');
   return SERVER_ERROR;
@@ -81,7 +88,7 @@ function describe(error: unknown, responseId: string): { code: string; message: 
 
 export class ResponseRun {
   private readonly usage = new UsageMeter();
-  private readonly messages: LlmMessage[];
+  private messages: LlmMessage[];
   private calls = 0;
   private turn: Turn | null = null;
 
@@ -120,15 +127,13 @@ export class ResponseRun {
     }
     for (let number = 0; number < MAX_TURNS; number += 1) {
       this.input.signal.throwIfAborted();
-      this.turn = this.newTurn();
-      const result = yield* this.turn.run(
-        this.input.model.llm.stream(this.request(number), this.input.signal),
-      );
+      const result = yield* this.oneTurn(number);
       this.turn = null;
       this.usage.add(result.usage);
       this.remember(result);
       if (result.finish === 'length' || result.finish === 'content_filter') {
         yield* this.endItems(result);
+        yield* this.citeTheRest();
         const reason = result.finish === 'length' ? 'max_output_tokens' : 'content_filter';
         yield { type: 'response.incomplete', reason, usage: this.usage.total() };
         return;
@@ -136,6 +141,7 @@ export class ResponseRun {
       yield* this.runPython(result);
       const goesOn = result.functions.length === 0 && result.python.length + result.dropped.length > 0;
       if (!goesOn) {
+        yield* this.citeTheRest();
         yield { type: 'response.completed', usage: this.usage.total() };
         return;
       }
@@ -143,8 +149,33 @@ export class ResponseRun {
     throw new LlmError('protocol', `The model did not come to an end within ${MAX_TURNS} turns.`);
   }
 
+  /** One answer of the model; asked again with less when that was too much and may be left out. */
+  private async *oneTurn(number: number): AsyncGenerator<DraftEvent, TurnResult> {
+    const { fit, model, signal } = this.input;
+    if (fit) this.messages = await fit.truncate(this.messages);
+    for (;;) {
+      const turn = this.newTurn();
+      this.turn = turn;
+      try {
+        return yield* turn.run(model.llm.stream(this.request(number), signal));
+      } catch (error) {
+        const isTooLong = error instanceof LlmError && error.code === 'context_length_exceeded';
+        const fewer = isTooLong && turn.isEmpty ? fit?.halve(this.messages) : null;
+        if (!fewer) throw error;
+        this.messages = fewer;
+      }
+    }
+  }
+
+  /** Every file is cited, also when the model ends without a word of its own. */
+  private async *citeTheRest(): AsyncGenerator<DraftEvent> {
+    const citations = await this.citations('', true);
+    if (citations.length > 0) yield* new MessageWriter({ citations: async () => citations }).silent();
+  }
+
   private newTurn(): Turn {
     return new Turn({
+      parallelCalls: this.input.base.parallelToolCalls,
       reasoningAsSummary: this.input.reasoningAsSummary,
       openContainer: () => this.openContainer(),
       citations: (text, final) => this.citations(text, final),
@@ -166,7 +197,9 @@ export class ResponseRun {
   private async citations(text: string, final: boolean) {
     const { container } = this.input;
     if (!container?.exists) return [];
-    return cite(text, await container.linkableFiles(), final ? container.touchedFiles() : []);
+    const citations = cite(text, await container.linkableFiles(), final ? container.touchedFiles() : []);
+    container.noteCited(citations.map(({ file_id }) => file_id));
+    return citations;
   }
 
   private request(turn: number): LlmRequest {

@@ -4,14 +4,10 @@
  */
 import { newId } from '../../common/ids.js';
 import { LlmError, type LlmEvent, type LlmFinish, type LlmToolCall, type LlmUsage } from '../../llm/llm.js';
-import type {
-  ContainerFileCitation,
-  DraftEvent,
-  FunctionCallItem,
-  MessageItem,
-  ReasoningItem,
-} from '../response.types.js';
+import type { DraftEvent, FunctionCallItem } from '../response.types.js';
 import { CodeArguments } from './code-arguments.js';
+import { type MessageHooks, MessageWriter } from './message-writer.js';
+import { ReasoningWriter } from './reasoning-writer.js';
 
 export const PYTHON_TOOL = 'python';
 
@@ -38,15 +34,21 @@ interface DroppedCall {
   arguments: string;
 }
 
-type Call = PythonCall | FunctionCall | DroppedCall;
+/** One call too many in a turn that may make one: as if the model had never made it. */
+interface IgnoredCall {
+  readonly kind: 'ignored';
+  arguments: string;
+}
 
-export interface TurnHooks {
+type Call = PythonCall | FunctionCall | DroppedCall | IgnoredCall;
+
+export interface TurnHooks extends MessageHooks {
   /** Called when the model begins a python call; null when it may make none any more. */
   readonly openContainer: () => Promise<string | null>;
-  /** Called when a message is complete; `final` when the turn called no tool. */
-  readonly citations: (text: string, final: boolean) => Promise<readonly ContainerFileCitation[]>;
   /** Show reasoning as summary parts (asked for by `reasoning.summary`) instead of as content. */
   readonly reasoningAsSummary: boolean;
+  /** More than one call may be made (`parallel_tool_calls`). */
+  readonly parallelCalls: boolean;
 }
 
 export interface TurnResult {
@@ -60,38 +62,42 @@ export interface TurnResult {
   readonly usage: LlmUsage | null;
 }
 
-interface OpenMessage {
-  readonly id: string;
-  text: string;
-  refusal: string;
-}
-
 export class Turn {
-  private message: OpenMessage | null = null;
-  private reasoning: { id: string; text: string } | null = null;
+  private readonly message: MessageWriter;
+  private readonly reasoning: ReasoningWriter;
   private readonly calls = new Map<number, Call>();
-  private spoken = '';
-  private thought = '';
+  private heard = false;
   private end: Extract<LlmEvent, { type: 'finish' }> | null = null;
 
-  constructor(private readonly hooks: TurnHooks) {}
+  constructor(private readonly hooks: TurnHooks) {
+    this.message = new MessageWriter(hooks);
+    this.reasoning = new ReasoningWriter(hooks.reasoningAsSummary);
+  }
+
+  /** Nothing was said and no tool called so far. */
+  get isEmpty(): boolean {
+    return !this.heard;
+  }
 
   /** Consumes the model's stream; the result is complete when the generator has ended. */
   async *run(stream: AsyncIterable<LlmEvent>): AsyncGenerator<DraftEvent, TurnResult> {
-    for await (const event of stream) yield* this.take(event);
+    for await (const event of stream) {
+      this.heard = true;
+      yield* this.take(event);
+    }
     if (!this.end) throw new LlmError('protocol', 'The model’s answer ended in the middle.');
     const status =
       this.end.reason === 'length' || this.end.reason === 'content_filter' ? 'incomplete' : 'completed';
-    yield* this.closeReasoning();
-    yield* this.closeMessage(status, this.calls.size === 0);
+    yield* this.reasoning.close();
+    yield* this.message.close(status, this.calls.size === 0);
     yield* this.closeCalls();
     return this.result(this.end);
   }
 
   /** After a failure or an abort: closes what is open, so that every item ends. */
   async *abandon(): AsyncGenerator<DraftEvent> {
-    yield* this.closeReasoning();
-    yield* this.closeMessage('incomplete', false);
+    yield* this.reasoning.close();
+    yield* this.message.close('incomplete', false);
     for (const call of this.calls.values()) {
       if (call.kind === 'function')
         yield {
@@ -118,131 +124,25 @@ export class Turn {
   private async *take(event: LlmEvent): AsyncGenerator<DraftEvent> {
     switch (event.type) {
       case 'reasoning':
-        yield* this.takeReasoning(event.delta);
+        yield* this.reasoning.take(event.delta);
         return;
       case 'text':
+        yield* this.reasoning.close();
+        yield* this.message.take('text', event.delta, event.logprobs);
+        return;
       case 'refusal':
-        yield* this.closeReasoning();
-        yield* this.takeText(event.type, event.delta);
+        yield* this.reasoning.close();
+        yield* this.message.take('refusal', event.delta);
         return;
       case 'tool_call':
-        yield* this.closeReasoning();
-        yield* this.closeMessage('completed', false);
+        yield* this.reasoning.close();
+        yield* this.message.close('completed', false);
         yield* this.takeCall(event);
         return;
       case 'finish':
         this.end = event;
         return;
     }
-  }
-
-  private async *takeReasoning(delta: string): AsyncGenerator<DraftEvent> {
-    if (delta === '') return;
-    if (!this.reasoning) {
-      this.reasoning = { id: newId.reasoning(), text: '' };
-      const { id } = this.reasoning;
-      yield { type: 'response.output_item.added', item: { id, type: 'reasoning', summary: [] } };
-      if (this.hooks.reasoningAsSummary) {
-        yield {
-          type: 'response.reasoning_summary_part.added',
-          item_id: id,
-          summary_index: 0,
-          part: { type: 'summary_text', text: '' },
-        };
-      }
-    }
-    this.reasoning.text += delta;
-    yield this.hooks.reasoningAsSummary
-      ? { type: 'response.reasoning_summary_text.delta', item_id: this.reasoning.id, summary_index: 0, delta }
-      : { type: 'response.reasoning_text.delta', item_id: this.reasoning.id, content_index: 0, delta };
-  }
-
-  private async *closeReasoning(): AsyncGenerator<DraftEvent> {
-    const open = this.reasoning;
-    if (!open) return;
-    this.reasoning = null;
-    this.thought += open.text;
-    const { id, text } = open;
-    if (!this.hooks.reasoningAsSummary) {
-      yield { type: 'response.reasoning_text.done', item_id: id, content_index: 0, text };
-      const item: ReasoningItem = {
-        id,
-        type: 'reasoning',
-        summary: [],
-        content: [{ type: 'reasoning_text', text }],
-      };
-      yield { type: 'response.output_item.done', item };
-      return;
-    }
-    const part = { type: 'summary_text' as const, text };
-    yield { type: 'response.reasoning_summary_text.done', item_id: id, summary_index: 0, text };
-    yield { type: 'response.reasoning_summary_part.done', item_id: id, summary_index: 0, part };
-    yield { type: 'response.output_item.done', item: { id, type: 'reasoning', summary: [part] } };
-  }
-
-  private async *takeText(kind: 'text' | 'refusal', delta: string): AsyncGenerator<DraftEvent> {
-    if (delta === '') return;
-    if (this.message && (kind === 'refusal') !== this.message.refusal.length > 0)
-      yield* this.closeMessage('completed', false);
-    if (!this.message) {
-      this.message = { id: newId.message(), text: '', refusal: '' };
-      const item: MessageItem = {
-        id: this.message.id,
-        type: 'message',
-        status: 'in_progress',
-        role: 'assistant',
-        content: [],
-      };
-      yield { type: 'response.output_item.added', item };
-      const part =
-        kind === 'refusal'
-          ? { type: 'refusal', refusal: '' }
-          : { type: 'output_text', annotations: [], logprobs: [], text: '' };
-      yield { type: 'response.content_part.added', item_id: this.message.id, content_index: 0, part };
-    }
-    const { id } = this.message;
-    if (kind === 'refusal') {
-      this.message.refusal += delta;
-      yield { type: 'response.refusal.delta', item_id: id, content_index: 0, delta };
-    } else {
-      this.message.text += delta;
-      yield { type: 'response.output_text.delta', item_id: id, content_index: 0, delta, logprobs: [] };
-    }
-  }
-
-  private async *closeMessage(status: MessageItem['status'], final: boolean): AsyncGenerator<DraftEvent> {
-    const open = this.message;
-    if (!open) return;
-    this.message = null;
-    this.spoken += open.text;
-    const { id, text, refusal } = open;
-    if (refusal !== '') {
-      const part = { type: 'refusal' as const, refusal };
-      yield { type: 'response.refusal.done', item_id: id, content_index: 0, refusal };
-      yield { type: 'response.content_part.done', item_id: id, content_index: 0, part };
-      yield {
-        type: 'response.output_item.done',
-        item: { id, type: 'message', status, role: 'assistant', content: [part] },
-      };
-      return;
-    }
-    const annotations = await this.hooks.citations(text, final);
-    for (const [annotation_index, annotation] of annotations.entries()) {
-      yield {
-        type: 'response.output_text.annotation.added',
-        item_id: id,
-        content_index: 0,
-        annotation_index,
-        annotation,
-      };
-    }
-    const part = { type: 'output_text' as const, text, annotations, logprobs: [] };
-    yield { type: 'response.output_text.done', item_id: id, content_index: 0, text, logprobs: [] };
-    yield { type: 'response.content_part.done', item_id: id, content_index: 0, part };
-    yield {
-      type: 'response.output_item.done',
-      item: { id, type: 'message', status, role: 'assistant', content: [part] },
-    };
   }
 
   private async *takeCall(event: Extract<LlmEvent, { type: 'tool_call' }>): AsyncGenerator<DraftEvent> {
@@ -285,6 +185,7 @@ export class Turn {
   }
 
   private async openCall(event: Extract<LlmEvent, { type: 'tool_call' }>): Promise<Call> {
+    if (!this.hooks.parallelCalls && this.calls.size > 0) return { kind: 'ignored', arguments: '' };
     const callId = event.callId ?? newId.call();
     const name = event.name ?? '';
     if (name !== PYTHON_TOOL) {
@@ -340,7 +241,7 @@ export class Turn {
   }
 
   private result(end: Extract<LlmEvent, { type: 'finish' }>): TurnResult {
-    const calls = this.inOrder();
+    const calls = this.inOrder().filter((call) => call.kind !== 'ignored');
     const toolCalls = calls.map((call): LlmToolCall => {
       if (call.kind === 'python')
         return { callId: call.callId, name: PYTHON_TOOL, arguments: JSON.stringify({ code: call.code }) };
@@ -349,8 +250,8 @@ export class Turn {
       return { callId: call.callId, name: call.name, arguments: call.arguments };
     });
     return {
-      text: this.spoken,
-      reasoning: this.thought,
+      text: this.message.text,
+      reasoning: this.reasoning.text,
       python: calls.filter((call) => call.kind === 'python'),
       functions: calls.flatMap((call) =>
         call.kind === 'function'

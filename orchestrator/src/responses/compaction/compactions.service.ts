@@ -1,0 +1,46 @@
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { ApiError } from '../../common/api-error.js';
+import type { InputItem } from '../input.schema.js';
+import { seal, unseal } from './seal.js';
+import { SealKeyRepository } from './seal-key.repository.js';
+
+/** What a compaction item stands for. */
+const compactedSchema = z.object({
+  summary: z.string(),
+  /** Containers of the calls it replaces, newest first, so that variables and files are found again. */
+  containers: z.array(z.string()),
+});
+
+export type Compacted = z.output<typeof compactedSchema>;
+/** Compaction items of a context, opened. */
+export type Opened = ReadonlyMap<InputItem, Compacted>;
+
+/** Makes and reads the content of compaction items. */
+@Injectable()
+export class CompactionsService {
+  constructor(private readonly keys: SealKeyRepository) {}
+
+  async close(projectId: string, compacted: Compacted): Promise<string> {
+    return seal(await this.keys.key(), projectId, JSON.stringify(compacted));
+  }
+
+  /** Throws 400 for one that was not made here for this project. `own`: index of the request's first item. */
+  async open(projectId: string, items: readonly InputItem[], own: number): Promise<Opened> {
+    const opened = new Map<InputItem, Compacted>();
+    for (const [index, item] of items.entries()) {
+      if (item.type !== 'compaction') continue;
+      const text = unseal(await this.keys.key(), projectId, item.encrypted_content);
+      if (text === null) {
+        const param = index < own ? 'input' : `input[${index - own}].encrypted_content`;
+        throw new ApiError(
+          'invalid_value',
+          `Invalid '${param}': expected the content of a compaction item that this server made for this project.`,
+          { param },
+        );
+      }
+      opened.set(item, compactedSchema.parse(JSON.parse(text)));
+    }
+    return opened;
+  }
+}
