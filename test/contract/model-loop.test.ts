@@ -98,7 +98,8 @@ describe('a model that repairs its code', () => {
     expect(once).toEqual([
       'created',
       'in_progress',
-      ...['output_item.added', 'reasoning_text.delta', 'reasoning_text.done', 'output_item.done'],
+      ...['output_item.added', 'content_part.added', 'reasoning_text.delta', 'reasoning_text.done'],
+      ...['content_part.done', 'output_item.done'],
       ...call,
       ...['output_item.added', ...message],
       ...call,

@@ -19,10 +19,21 @@ export class ReasoningWriter {
       const id = newId.reasoning();
       this.open = { id, text: '' };
       yield { type: 'response.output_item.added', item: { id, type: 'reasoning', summary: [] } };
-      if (this.asSummary) {
-        const part = { type: 'summary_text', text: '' };
-        yield { type: 'response.reasoning_summary_part.added', item_id: id, summary_index: 0, part };
-      }
+      const text = '';
+      // The official clients' helpers refuse a delta whose part was not announced.
+      yield this.asSummary
+        ? {
+            type: 'response.reasoning_summary_part.added',
+            item_id: id,
+            summary_index: 0,
+            part: { type: 'summary_text', text },
+          }
+        : {
+            type: 'response.content_part.added',
+            item_id: id,
+            content_index: 0,
+            part: { type: 'reasoning_text', text },
+          };
     }
     this.open.text += delta;
     const { id } = this.open;
@@ -38,8 +49,9 @@ export class ReasoningWriter {
     this.thought += text;
     if (!this.asSummary) {
       yield { type: 'response.reasoning_text.done', item_id: id, content_index: 0, text };
-      const content = [{ type: 'reasoning_text' as const, text }];
-      const item: ReasoningItem = { id, type: 'reasoning', summary: [], content };
+      const part = { type: 'reasoning_text' as const, text };
+      yield { type: 'response.content_part.done', item_id: id, content_index: 0, part };
+      const item: ReasoningItem = { id, type: 'reasoning', summary: [], content: [part] };
       yield { type: 'response.output_item.done', item };
       return;
     }
