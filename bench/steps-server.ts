@@ -58,7 +58,7 @@ export async function furtherExecution(client: Client, server: TestServer, sizes
   ];
 }
 
-/** Each execution writes twice before it ends; so the disk's speed is part of every number above. */
+/** Each execution waits for one write before it ends; so the disk's speed is part of every number above. */
 async function database(server: TestServer, count: number): Promise<Row[]> {
   const postgres = await startEmbeddedPostgres({ dataDir: server.dataDir, log: () => undefined });
   const client = new pg.Client({ connectionString: postgres.url });
