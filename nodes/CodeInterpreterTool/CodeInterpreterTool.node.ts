@@ -22,10 +22,6 @@ export class CodeInterpreterTool implements INodeType {
     subtitle: '={{ "session: " + $parameter["session"] }}',
     description: 'Lets an AI Agent run Python in a sandboxed container that lives as long as the chat',
     defaults: { name: 'Code Interpreter Tool' },
-    codex: {
-      categories: ['AI'],
-      subcategories: { AI: ['Tools'], Tools: ['Recommended Tools'] },
-    },
     inputs: [],
     outputs: [NodeConnectionTypes.AiTool],
     outputNames: ['Tool'],

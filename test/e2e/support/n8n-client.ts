@@ -29,6 +29,14 @@ export interface Stored {
   };
 }
 
+/** A workflow whose triggers work by themselves. */
+export interface Published {
+  readonly id: string;
+  unpublish(): Promise<void>;
+  /** Oldest first. */
+  executions(): Promise<readonly string[]>;
+}
+
 const UNFINISHED = new Set(['new', 'running', 'waiting']);
 const RUN_TIMEOUT_MS = 110_000;
 
@@ -134,7 +142,10 @@ export class N8n {
 
   /** Presses “Execute workflow”; the execution's id. */
   async start(workflow: Workflow, trigger = workflow.nodes[0]!.name): Promise<string> {
-    const { id } = await this.save(workflow);
+    return await this.startSaved((await this.save(workflow)).id, trigger);
+  }
+
+  async startSaved(id: string, trigger: string): Promise<string> {
     const started = await this.ok<{ executionId?: string }>('POST', `/rest/workflows/${id}/run`, {
       triggerToStartFrom: { name: trigger },
     });
@@ -160,6 +171,37 @@ export class N8n {
     );
     if (!isWanted(stored.status)) throw new Error(`execution ${id} is still ${stored.status}`);
     return new Run(stored, this);
+  }
+
+  /** Publishes a workflow, and waits until its triggers are there. */
+  async publish(workflow: Workflow): Promise<Published> {
+    const { id, versionId } = await this.save(workflow);
+    await this.ok('POST', `/rest/workflows/${id}/activate`, { versionId });
+    await this.reaches(id, 'published');
+    return {
+      id,
+      unpublish: async () => {
+        await this.ok('POST', `/rest/workflows/${id}/deactivate`, {});
+        await this.reaches(id, 'not_published');
+      },
+      executions: async () => {
+        const filter = encodeURIComponent(JSON.stringify({ workflowId: id }));
+        const { results } = await this.ok<{ results: { id: string }[] }>(
+          'GET',
+          `/rest/executions?filter=${filter}`,
+        );
+        return results.map((each) => each.id).toReversed();
+      },
+    };
+  }
+
+  private async reaches(id: string, wanted: string): Promise<void> {
+    const state = await eventually(
+      () => this.ok<{ status: string; triggers: unknown }>('GET', `/rest/workflows/${id}/publication-status`),
+      ({ status }) => status === wanted || status === 'failed',
+      60_000,
+    );
+    if (state.status !== wanted) throw new Error(`workflow ${id} is ${JSON.stringify(state)}`);
   }
 
   async run(workflow: Workflow, trigger?: string): Promise<Run> {

@@ -1,17 +1,17 @@
 /** The stage as test files use it. */
 import { inject } from 'vitest';
-import type { ScriptedTurn } from '../../fakes/model-endpoint/script.js';
+import type { RecordedRequest, ScriptedTurn } from '../../fakes/model-endpoint/script.js';
 import { Api } from '../../support/api.js';
 import { showLogOnFailure } from '../../support/project.js';
 import { N8n } from './n8n-client.js';
 import { CREDENTIAL, MODEL } from './names.js';
 import type {} from './stage.js';
 
-/** Tells the model what to say next. */
-async function script(modelUrl: string, turns: readonly ScriptedTurn[]): Promise<void> {
+/** Tells a model what to say next. */
+async function script(modelUrl: string, model: string, turns: readonly ScriptedTurn[]): Promise<void> {
   const reply = await fetch(new URL('/control/scripts', modelUrl), {
     method: 'POST',
-    body: JSON.stringify({ model: MODEL, turns }),
+    body: JSON.stringify({ model, turns }),
   });
   if (!reply.ok) throw new Error(await reply.text());
 }
@@ -23,7 +23,12 @@ export interface Stage {
   readonly credentials: { readonly codeInterpreterApi: { readonly id: string; readonly name: string } };
   readonly modelUrl: string;
   readonly serverUrl: string;
+  /** What the server's model says next. */
   script(...turns: readonly ScriptedTurn[]): Promise<void>;
+  /** The same for a model that n8n asks directly, at `modelUrl`. */
+  scriptFor(model: string, ...turns: readonly ScriptedTurn[]): Promise<void>;
+  /** What a model was asked, oldest first. */
+  asked(model: string): Promise<readonly RecordedRequest['body'][]>;
 }
 
 /** The stage as a test file uses it; call it once, outside tests. */
@@ -37,6 +42,12 @@ export function useStage(): Stage {
     credentials: { codeInterpreterApi: { id: at.credentialId, name: CREDENTIAL } },
     modelUrl: at.modelUrl,
     serverUrl: at.serverUrl,
-    script: (...turns) => script(at.modelUrl, turns),
+    script: (...turns) => script(at.modelUrl, MODEL, turns),
+    scriptFor: (model, ...turns) => script(at.modelUrl, model, turns),
+    asked: async (model) => {
+      const reply = await fetch(new URL('/control/requests', at.modelUrl));
+      const { data } = (await reply.json()) as { data: readonly RecordedRequest[] };
+      return data.map(({ body }) => body).filter((body) => body.model === model);
+    },
   };
 }
