@@ -14,6 +14,7 @@ import { HealthModule } from './health/health.module.js';
 import { LoggingModule } from './observability/logging.module.js';
 import { MetricsModule } from './observability/metrics.module.js';
 import { ModelsModule } from './models/models.module.js';
+import { OutboxModule } from './outbox/outbox.module.js';
 import { QueuesModule } from './queues/queues.module.js';
 import { ResponsesModule } from './responses/responses.module.js';
 import { RetentionModule } from './retention/retention.module.js';
@@ -41,6 +42,7 @@ export class AppModule {
         LoggingModule.forRoot(parts.env),
         DatabaseModule.forRoot({ url: parts.databaseUrl }),
         QueuesModule.forRoot({ databaseUrl: parts.databaseUrl, redisUrl: parts.env.REDIS_URL }),
+        OutboxModule,
         StorageModule.forRoot({ dir: parts.blobDir }),
         SandboxesModule.forRoot(parts.driver),
         MetricsModule.forRoot(parts.env),

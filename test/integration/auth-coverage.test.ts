@@ -30,6 +30,9 @@ const TABLE: Readonly<Record<string, Access>> = {
   'DELETE /admin/v1/containers/:container_id': 'admin',
   'GET /admin/v1/executions': 'admin',
   'GET /admin/v1/executions/:execution_id': 'admin',
+  'GET /admin/v1/webhook_deliveries': 'admin',
+  'GET /admin/v1/webhook_deliveries/:delivery_id': 'admin',
+  'POST /admin/v1/webhook_deliveries/:delivery_id/redeliver': 'admin',
   'GET /admin/v1/pool': 'admin',
   'GET /admin/v1/queues': 'admin',
   'POST /admin/v1/sweep': 'admin',
@@ -95,6 +98,7 @@ const TABLE: Readonly<Record<string, Access>> = {
   'POST /webhook_endpoints/:webhook_endpoint_id': 'project',
   'DELETE /webhook_endpoints/:webhook_endpoint_id': 'project',
   'POST /webhook_endpoints/:webhook_endpoint_id/rotate_secret': 'project',
+  'POST /webhook_endpoints/:webhook_endpoint_id/test': 'project',
   'GET /webhook_event_types': 'project',
 };
 

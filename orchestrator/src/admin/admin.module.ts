@@ -10,14 +10,22 @@ import { OperationsService } from './operations.service.js';
 import { ProjectRepository } from './project.repository.js';
 import { ProjectsController } from './projects.controller.js';
 import { ProjectsService } from './projects.service.js';
+import { WebhooksModule } from '../webhooks/webhooks.module.js';
 import { UsageController } from './usage.controller.js';
 import { UsageRepository } from './usage.repository.js';
 import { UsageService } from './usage.service.js';
+import { WebhookDeliveriesController } from './webhook-deliveries.controller.js';
 
 /** The operator's side of the server, under `/admin/v1` with a key of its own. */
 @Module({
-  imports: [ContainersModule, RetentionModule],
-  controllers: [ProjectsController, InventoryController, UsageController, OperationsController],
+  imports: [ContainersModule, RetentionModule, WebhooksModule],
+  controllers: [
+    ProjectsController,
+    InventoryController,
+    UsageController,
+    OperationsController,
+    WebhookDeliveriesController,
+  ],
   providers: [
     ProjectRepository,
     ProjectsService,

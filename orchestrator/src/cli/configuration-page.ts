@@ -18,7 +18,7 @@ const GROUPS: readonly Group[] = [
     title: 'Keys',
     intro:
       'Every request carries a key. The ones the first start makes are files that only their owner can read.',
-    matches: /^((API|ADMIN)_KEY|SECRETS_KEY)$/,
+    matches: /^(API|ADMIN|SECRETS)_KEY$/,
   },
   {
     title: 'Database and queues',

@@ -222,6 +222,16 @@ export const envSchema = z.object({
     false,
     'Call webhooks in private networks too; otherwise only public addresses, and loopback while HOST is loopback and PUBLIC_URL is not set.',
   ),
+  WEBHOOK_MAX_ATTEMPTS: whole(
+    8,
+    'Times an event is sent to a receiver that does not take it: after 1 s, 5 s, 30 s, 2 min, 10 min, 1 h, 6 h, and then each day.',
+    'count',
+    { min: 1, max: 100 },
+  ),
+  WEBHOOK_TIMEOUT_MS: whole(10_000, 'Time a receiver of a webhook has to answer.', 'milliseconds', {
+    min: 100,
+    max: 60_000,
+  }),
   WEBHOOK_MAX_ENDPOINTS: whole(100, 'Webhook endpoints one project may have.', 'count', { min: 1 }),
 
   CONTAINER_IDLE_MINUTES: whole(

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Container, Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { type Announcement, OutboxRepository } from '../outbox/outbox.repository.js';
 
 export type ContainerRow = Container;
 
@@ -50,9 +51,18 @@ const RELAXED = `(SELECT set_config('synchronous_commit', 'off', true)) AS relax
 /** SQL of "still running at this moment": the stored state and the idle time together. */
 const LIVE = `"status" = 'running' AND "lastActiveAt" > ${NOW} - make_interval(mins => "idleMinutes")`;
 
+const toExpired = (row: { id: string; projectId: string }): Announcement => ({
+  projectId: row.projectId,
+  type: 'container.expired',
+  subjectId: row.id,
+});
+
 @Injectable()
 export class ContainerRepository {
-  constructor(private readonly prisma: PrismaService) {}
+  constructor(
+    private readonly prisma: PrismaService,
+    private readonly outbox: OutboxRepository,
+  ) {}
 
   /**
    * Runs `decide` on what the project uses, and inserts if it returns without throwing. The project's
@@ -63,9 +73,11 @@ export class ContainerRepository {
     files: readonly InitialFile[],
     decide: (use: PoolUse) => void,
   ): Promise<ContainerRow> {
-    return this.prisma.$transaction(async (tx) => {
+    const told: string[] = [];
+    const container = await this.prisma.$transaction(async (tx) => {
       await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`pool:${row.projectId}`}, 0))`;
       if (row.sessionKey !== undefined) {
+        told.push(...(await this.expireSession(tx, row.projectId, row.sessionKey)));
         const existing = await this.findSession(tx, row.projectId, row.sessionKey);
         if (existing) return existing;
       }
@@ -83,19 +95,31 @@ export class ContainerRepository {
       }
       return container;
     });
+    this.outbox.wake(told);
+    return container;
   }
 
-  /** The live container of a session key; an idle one is written down as expired so that the key is free. */
+  /** Writes down that the idle container of a session key has expired, so that the key is free. */
+  private async expireSession(
+    tx: Prisma.TransactionClient,
+    projectId: string,
+    sessionKey: string,
+  ): Promise<readonly string[]> {
+    const rows = await tx.$queryRawUnsafe<{ id: string; projectId: string }[]>(
+      `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "projectId" = $1 AND "sessionKey" = $2 AND "status" = 'running' AND NOT (${LIVE})
+       RETURNING "id", "projectId"`,
+      projectId,
+      sessionKey,
+    );
+    return this.outbox.announce(tx, rows.map(toExpired));
+  }
+
+  /** The live container of a session key. */
   private async findSession(
     tx: Prisma.TransactionClient,
     projectId: string,
     sessionKey: string,
   ): Promise<ContainerRow | null> {
-    await tx.$executeRawUnsafe(
-      `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "projectId" = $1 AND "sessionKey" = $2 AND "status" = 'running' AND NOT (${LIVE})`,
-      projectId,
-      sessionKey,
-    );
     return tx.container.findFirst({ where: { projectId, sessionKey, status: 'running' } });
   }
 
@@ -177,10 +201,15 @@ export class ContainerRepository {
 
   /** Writes down what has expired; returns those that still have a sandbox or did so just now. */
   async expireDue(): Promise<{ id: string; projectId: string; sandboxId: string | null }[]> {
-    return this.prisma.$queryRawUnsafe(
-      `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "status" = 'running' AND NOT (${LIVE})
-       RETURNING "id", "projectId", "sandboxId"`,
-    );
+    const { rows, told } = await this.prisma.$transaction(async (tx) => {
+      const expired = await tx.$queryRawUnsafe<{ id: string; projectId: string; sandboxId: string | null }[]>(
+        `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "status" = 'running' AND NOT (${LIVE})
+         RETURNING "id", "projectId", "sandboxId"`,
+      );
+      return { rows: expired, told: await this.outbox.announce(tx, expired.map(toExpired)) };
+    });
+    this.outbox.wake(told);
+    return rows;
   }
 
   async clearSandbox(ids: readonly string[]): Promise<void> {

@@ -53,6 +53,8 @@ async function openPostgres(databaseUrl: string): Promise<QueueConnection> {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'code-interpreter-queues',
   });
+  // Each queue and each worker listens as well.
+  pool.setMaxListeners(2 * QUEUE_NAMES.length + 10);
   pool.on('error', logSeldom(new Logger('Queues'), 'connection'));
   await migrateQueues(pool);
   // BullMQ's type of a connection speaks of Redis; its PostgreSQL backend takes a pool.

@@ -1,5 +1,7 @@
 /** What is written together with the end of a response, in the same transaction. */
 import type { Prisma } from '../database/generated/client.js';
+import type { EventType } from '../outbox/event.types.js';
+import type { OutboxRepository } from '../outbox/outbox.repository.js';
 import type { ResponseObject } from './response.types.js';
 
 const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
@@ -46,6 +48,20 @@ export async function writeOutput(
 /** It failed before anything was said: what was asked is not part of the conversation, so it can be asked again. */
 export const leavesNothing = (response: ResponseObject): boolean =>
   response.status === 'failed' && response.output.length === 0;
+
+/** Columns that say whom to tell of an end. */
+export const ENDED = { id: true, projectId: true, status: true, callbackUrl: true } as const;
+
+/** Writes down who is told that it has ended; wake the outbox with what comes back, after the commit. */
+export async function announceEnd(
+  tx: Prisma.TransactionClient,
+  outbox: OutboxRepository,
+  row: { id: string; projectId: string; status: string; callbackUrl: string | null },
+): Promise<readonly string[]> {
+  const { id: subjectId, projectId, callbackUrl } = row;
+  const type = `response.${row.status}` as EventType;
+  return outbox.announce(tx, [{ projectId, type, subjectId, callbackUrl }]);
+}
 
 /** Lets the next response work on the conversation. */
 export async function unlockConversation(tx: Prisma.TransactionClient, responseId: string): Promise<void> {

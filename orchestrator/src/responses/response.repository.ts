@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { writeOutput } from './response-end.repository.js';
+import { OutboxRepository } from '../outbox/outbox.repository.js';
+import { announceEnd, ENDED, writeOutput } from './response-end.repository.js';
 import type { InputItem } from './input.schema.js';
 import type { OutputItem, ResponseObject } from './response.types.js';
 
@@ -27,7 +28,10 @@ const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJso
 
 @Injectable()
 export class ResponseRepository {
-  constructor(private readonly prisma: PrismaService) {}
+  constructor(
+    private readonly prisma: PrismaService,
+    private readonly outbox: OutboxRepository,
+  ) {}
 
   async insert(row: NewResponseRow): Promise<void> {
     const { input, request, body, ...columns } = row;
@@ -54,19 +58,22 @@ export class ResponseRepository {
   /** Writes the end and the output; only while it is still running, so a second writer changes nothing. */
   async finish(projectId: string, response: ResponseObject): Promise<boolean> {
     const { output: _, ...stored } = response;
-    return this.prisma.$transaction(async (tx) => {
-      const { count } = await tx.response.updateMany({
+    const told = await this.prisma.$transaction(async (tx) => {
+      const [row] = await tx.response.updateManyAndReturn({
         where: { id: response.id, status: { in: ['queued', 'in_progress'] } },
         data: {
           status: response.status,
           body: json(stored),
           completedAt: response.completed_at === null ? null : new Date(response.completed_at * 1000),
         },
+        select: ENDED,
       });
-      if (count === 0) return false;
+      if (!row) return null;
       await writeOutput(tx, projectId, response);
-      return true;
+      return announceEnd(tx, this.outbox, row);
     });
+    this.outbox.wake(told ?? []);
+    return told !== null;
   }
 
   async find(projectId: string, id: string): Promise<ResponseRow | null> {
@@ -122,10 +129,15 @@ export class ResponseRepository {
     });
     for (const row of rows) {
       const body = { ...(row.body as object), status: 'failed', error };
-      await this.prisma.response.updateMany({
-        where: { id: row.id, status: row.status },
-        data: { status: 'failed', body: json(body) },
+      const told = await this.prisma.$transaction(async (tx) => {
+        const [ended] = await tx.response.updateManyAndReturn({
+          where: { id: row.id, status: row.status },
+          data: { status: 'failed', body: json(body) },
+          select: ENDED,
+        });
+        return ended ? announceEnd(tx, this.outbox, ended) : [];
       });
+      this.outbox.wake(told);
     }
     return rows.length;
   }

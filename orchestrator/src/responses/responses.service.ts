@@ -126,7 +126,8 @@ export class ResponsesService implements OnApplicationBootstrap {
     const output = this.responses.outputOf(await this.responses.items(id, 'output'));
     return this.presenter.response(
       projectId,
-      { ...(row.body as unknown as ResponseObject), output },
+      // The body is written at the beginning and at the end; what is in between is in the column.
+      { ...(row.body as unknown as ResponseObject), status: row.status, output },
       include,
     );
   }

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
-import { unlockConversation, writeOutput } from '../response-end.repository.js';
+import { OutboxRepository } from '../../outbox/outbox.repository.js';
+import { announceEnd, ENDED, unlockConversation, writeOutput } from '../response-end.repository.js';
 import type { ResponseObject, StreamEvent } from '../response.types.js';
 
 /** Another process runs this response now, or it has ended: whoever gets this stops at once. */
@@ -22,7 +23,10 @@ export const LEASE_SECONDS = 15;
 
 @Injectable()
 export class EventLogRepository {
-  constructor(private readonly prisma: PrismaService) {}
+  constructor(
+    private readonly prisma: PrismaService,
+    private readonly outbox: OutboxRepository,
+  ) {}
 
   /** Takes a response that waits, or whose runner went silent; null when there is nothing to take. */
   async claim(id: string): Promise<Claim | null> {
@@ -65,46 +69,36 @@ export class EventLogRepository {
     events: readonly StreamEvent[],
     end: ResponseObject | null,
   ): Promise<void> {
-    await this.prisma.$transaction(async (tx) => {
-      const { count } = await tx.response.updateMany({
+    const told = await this.prisma.$transaction(async (tx) => {
+      const [row] = await tx.response.updateManyAndReturn({
         where: { id, attempt, status: 'in_progress' },
         data: end ? endOf(end) : { leaseUntil: leaseEnd(new Date()) },
+        select: ENDED,
       });
-      if (count === 0) throw new FencedError(`response ${id} belongs to another attempt than ${attempt}`);
-      await tx.responseEvent.createMany({
-        data: events.map((event) => ({
-          responseId: id,
-          sequenceNumber: event.sequence_number,
-          event: json(event),
-        })),
-      });
-      if (!end) return;
-      const { projectId } = await tx.response.findUniqueOrThrow({
-        where: { id },
-        select: { projectId: true },
-      });
-      await writeOutput(tx, projectId, end);
+      if (!row) throw new FencedError(`response ${id} belongs to another attempt than ${attempt}`);
+      await insertEvents(tx, id, events);
+      if (!end) return [];
+      await writeOutput(tx, row.projectId, end);
+      return announceEnd(tx, this.outbox, row);
     });
+    this.outbox.wake(told);
   }
 
   /** Ends a response that nobody runs (cancelled while queued); false when somebody took it meanwhile. */
   async endQueued(response: ResponseObject, events: readonly StreamEvent[]): Promise<boolean> {
-    return this.prisma.$transaction(async (tx) => {
-      const { count } = await tx.response.updateMany({
+    const told = await this.prisma.$transaction(async (tx) => {
+      const [row] = await tx.response.updateManyAndReturn({
         where: { id: response.id, status: 'queued' },
         data: endOf(response),
+        select: ENDED,
       });
-      if (count === 0) return false;
-      await tx.responseEvent.createMany({
-        data: events.map((event) => ({
-          responseId: response.id,
-          sequenceNumber: event.sequence_number,
-          event: json(event),
-        })),
-      });
+      if (!row) return null;
+      await insertEvents(tx, response.id, events);
       await unlockConversation(tx, response.id);
-      return true;
+      return announceEnd(tx, this.outbox, row);
     });
+    this.outbox.wake(told ?? []);
+    return told !== null;
   }
 
   async read(id: string, after: number, limit: number): Promise<StreamEvent[]> {
@@ -141,6 +135,20 @@ export class EventLogRepository {
       take: 100,
     });
   }
+}
+
+async function insertEvents(
+  tx: Prisma.TransactionClient,
+  responseId: string,
+  events: readonly StreamEvent[],
+): Promise<void> {
+  await tx.responseEvent.createMany({
+    data: events.map((event) => ({
+      responseId,
+      sequenceNumber: event.sequence_number,
+      event: json(event),
+    })),
+  });
 }
 
 const leaseEnd = (now: Date): Date => new Date(now.getTime() + LEASE_SECONDS * 1000);

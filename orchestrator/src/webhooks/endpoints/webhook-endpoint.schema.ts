@@ -6,13 +6,13 @@
 import { z } from 'zod';
 import { pageQuery } from '../../common/pagination.js';
 import { maybe } from '../../common/wire-schema.js';
-import { WEBHOOK_EVENT_TYPES } from '../webhook-event.types.js';
+import { EVENT_TYPES } from '../../outbox/event.types.js';
 
 const nameSchema = z.string().max(256);
 const eventTypes = z
-  .array(z.enum(WEBHOOK_EVENT_TYPES))
+  .array(z.enum(EVENT_TYPES))
   .min(1)
-  .max(WEBHOOK_EVENT_TYPES.length)
+  .max(EVENT_TYPES.length)
   .transform((types) => [...new Set(types)]);
 
 const ALIAS = 'Another spelling of event_types.';
@@ -48,6 +48,22 @@ export const rotateSecretSchema = z
   })
   .meta({ id: 'RotateWebhookSecretRequest' });
 
+export const testEndpointSchema = z
+  .strictObject({ event_type: z.enum(EVENT_TYPES) })
+  .meta({ id: 'TestWebhookEndpointRequest' });
+
+export const endpointTestSchema = z
+  .object({
+    object: z.literal('webhook_endpoint.test'),
+    webhook_endpoint_id: z.string(),
+    event_type: z.enum(EVENT_TYPES),
+    status_code: z.int().meta({ description: 'What the endpoint answered.' }),
+    success: z.literal(true),
+  })
+  .meta({ id: 'WebhookEndpointTestResult' });
+
+export type EndpointTestResult = z.output<typeof endpointTestSchema>;
+
 export const listEndpointsQuery = pageQuery();
 
 export const endpointSchema = z
@@ -58,7 +74,7 @@ export const endpointSchema = z
     updated_at: z.int(),
     name: z.string(),
     url: z.string(),
-    event_types: z.array(z.enum(WEBHOOK_EVENT_TYPES)),
+    event_types: z.array(z.enum(EVENT_TYPES)),
     signing_secret_hint: z.string().nullable(),
     enabled: z.boolean(),
     disabled_reason: z.string().nullable().meta({ description: 'Why the server disabled it.' }),
@@ -90,5 +106,5 @@ export const callbackSecretSchema = z
 export type CallbackSecretObject = z.output<typeof callbackSecretSchema>;
 
 export const eventTypesSchema = z
-  .object({ object: z.literal('list'), data: z.array(z.enum(WEBHOOK_EVENT_TYPES)) })
+  .object({ object: z.literal('list'), data: z.array(z.enum(EVENT_TYPES)) })
   .meta({ id: 'WebhookEventTypeList' });

@@ -3,7 +3,8 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../../auth/caller.js';
 import type { Page, PageQuery } from '../../common/pagination.js';
-import { WEBHOOK_EVENT_TYPES } from '../webhook-event.types.js';
+import { EVENT_TYPES } from '../../outbox/event.types.js';
+import { EndpointTestService } from './endpoint-test.service.js';
 import {
   type CallbackSecretObject,
   callbackSecretSchema,
@@ -12,11 +13,14 @@ import {
   deletedEndpointSchema,
   type EndpointObject,
   endpointSchema,
+  type EndpointTestResult,
+  endpointTestSchema,
   type EndpointWithSecret,
   endpointWithSecretSchema,
   eventTypesSchema,
   listEndpointsQuery,
   rotateSecretSchema,
+  testEndpointSchema,
   type UpdateEndpointRequest,
   updateEndpointSchema,
 } from './webhook-endpoint.schema.js';
@@ -26,7 +30,10 @@ import { WebhookEndpointsService } from './webhook-endpoints.service.js';
 @ApiBearerAuth()
 @Controller('webhook_endpoints')
 export class WebhookEndpointsController {
-  constructor(private readonly endpoints: WebhookEndpointsService) {}
+  constructor(
+    private readonly endpoints: WebhookEndpointsService,
+    private readonly tests: EndpointTestService,
+  ) {}
 
   @Post()
   @HttpCode(200)
@@ -105,6 +112,18 @@ export class WebhookEndpointsController {
     const keepOld = body.keep_old_secret_active_for_24_hours ?? false;
     return this.endpoints.rotateSecret(caller.projectId, id, keepOld);
   }
+
+  @Post(':webhook_endpoint_id/test')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Send a made-up event to a webhook, at once' })
+  @ApiResponse({ status: 200, standardSchema: endpointTestSchema })
+  test(
+    @CurrentProject() caller: Caller,
+    @Param('webhook_endpoint_id') id: string,
+    @Body({ schema: testEndpointSchema }) body: z.output<typeof testEndpointSchema>,
+  ): Promise<EndpointTestResult> {
+    return this.tests.test(caller.projectId, id, body.event_type);
+  }
 }
 
 @ApiTags('Webhooks')
@@ -115,6 +134,6 @@ export class WebhookEventTypesController {
   @ApiOperation({ summary: 'List the events that webhooks are told of' })
   @ApiResponse({ status: 200, standardSchema: eventTypesSchema })
   list(): z.output<typeof eventTypesSchema> {
-    return { object: 'list', data: [...WEBHOOK_EVENT_TYPES] };
+    return { object: 'list', data: [...EVENT_TYPES] };
   }
 }

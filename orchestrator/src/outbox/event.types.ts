@@ -1,6 +1,6 @@
 /** What is told to the outside, in the words of the wire. */
 
-export const WEBHOOK_EVENT_TYPES = [
+export const EVENT_TYPES = [
   'response.completed',
   'response.failed',
   'response.cancelled',
@@ -8,13 +8,13 @@ export const WEBHOOK_EVENT_TYPES = [
   'container.expired',
 ] as const;
 
-export type WebhookEventType = (typeof WEBHOOK_EVENT_TYPES)[number];
+export type EventType = (typeof EVENT_TYPES)[number];
 
 /** The body of a delivery: the shape of OpenAI's webhook events. */
-export interface WebhookEvent {
+export interface OutboxEvent {
   readonly id: string;
   readonly object: 'event';
-  readonly type: WebhookEventType;
+  readonly type: EventType;
   readonly created_at: number;
   readonly data: { readonly id: string };
 }

@@ -1,0 +1,75 @@
+/**
+ * Events that the outside is told of. Whoever writes an end (of a response, a container) announces it in
+ * the same transaction, so there is no end without its deliveries, and no delivery without the end. The
+ * webhooks feature sends them; what it is not woken for it finds by itself.
+ */
+import { Injectable } from '@nestjs/common';
+import { newId } from '../common/ids.js';
+import { toUnix } from '../common/time.js';
+import type { Prisma } from '../database/generated/client.js';
+import type { EventType, OutboxEvent } from './event.types.js';
+
+export interface Announcement {
+  readonly projectId: string;
+  readonly type: EventType;
+  /** The response or container it tells of. */
+  readonly subjectId: string;
+  /** Somebody to be told beside the project's endpoints. */
+  readonly callbackUrl?: string | null;
+}
+
+type Listener = (deliveryIds: readonly string[]) => void;
+
+const NOW = `(now() AT TIME ZONE 'utc')`;
+const NEW_ID = `'wh_' || replace(gen_random_uuid()::text, '-', '')`;
+
+/** A row for each receiver: the project's endpoints that want this type, and the callback URL. */
+const INSERT = `
+  WITH told AS (
+    SELECT * FROM json_to_recordset($1::json) AS t(
+      "projectId" text, "type" text, "subjectId" text, "callbackUrl" text, "eventId" text, "payload" json)
+  ), receivers AS (
+    SELECT t.*, e."id" AS "endpointId", e."url" FROM told t JOIN "WebhookEndpoint" e
+        ON e."projectId" = t."projectId" AND e."disabledAt" IS NULL AND t."type" = ANY(e."events")
+    UNION ALL
+    SELECT t.*, NULL, t."callbackUrl" FROM told t WHERE t."callbackUrl" IS NOT NULL
+  )
+  INSERT INTO "WebhookDelivery"
+    ("id", "projectId", "endpointId", "url", "eventId", "eventType", "subjectId", "payload", "nextAttemptAt", "createdAt")
+  SELECT ${NEW_ID}, "projectId", "endpointId", "url", "eventId", "type", "subjectId", "payload", ${NOW}, ${NOW}
+    FROM receivers
+  RETURNING "id"`;
+
+function eventOf({ type, subjectId }: Announcement, now: Date): OutboxEvent {
+  return { id: newId.event(), object: 'event', type, created_at: toUnix(now), data: { id: subjectId } };
+}
+
+@Injectable()
+export class OutboxRepository {
+  private listener: Listener | undefined;
+
+  /** Writes the deliveries; hand what comes back to {@link wake} when the transaction is over. */
+  async announce(
+    tx: Prisma.TransactionClient,
+    announcements: readonly Announcement[],
+  ): Promise<readonly string[]> {
+    if (announcements.length === 0) return [];
+    const now = new Date();
+    const told = announcements.map((announcement) => {
+      const payload = eventOf(announcement, now);
+      return { ...announcement, eventId: payload.id, payload };
+    });
+    const rows = await tx.$queryRawUnsafe<{ id: string }[]>(INSERT, JSON.stringify(told));
+    return rows.map(({ id }) => id);
+  }
+
+  /** Has them sent now rather than at the next look into the table. */
+  wake(deliveryIds: readonly string[]): void {
+    if (deliveryIds.length > 0) this.listener?.(deliveryIds);
+  }
+
+  /** Called once, by whoever sends. */
+  onWake(listener: Listener): void {
+    this.listener = listener;
+  }
+}

@@ -1,0 +1,149 @@
+import { Injectable } from '@nestjs/common';
+import type {
+  Prisma,
+  WebhookAttempt,
+  WebhookDelivery,
+  WebhookEndpoint,
+} from '../../database/generated/client.js';
+import { PrismaService } from '../../database/prisma.service.js';
+import type { Verdict } from './delivery.state.js';
+import type { Outcome } from './delivery.types.js';
+
+export type DeliveryRow = WebhookDelivery;
+export type AttemptRow = WebhookAttempt;
+
+/** A delivery that is ours to try, once. */
+export interface ClaimedDelivery {
+  readonly row: DeliveryRow;
+  /** Null for a callback URL. */
+  readonly endpoint: WebhookEndpoint | null;
+}
+
+export interface DeliveryListQuery {
+  readonly projectId?: string | undefined;
+  readonly endpointId?: string | undefined;
+  readonly subjectId?: string | undefined;
+  readonly eventType?: string | undefined;
+  readonly status?: 'pending' | 'delivered' | 'failed' | undefined;
+  readonly afterSeq?: bigint | undefined;
+  readonly limit: number;
+  readonly order: 'asc' | 'desc';
+}
+
+/** Milliseconds by which the clock of a delayed job may be ahead. */
+const TOLERANCE_MS = 500;
+
+const after = (ms: number): Date => new Date(Date.now() + ms);
+
+@Injectable()
+export class DeliveryRepository {
+  constructor(private readonly prisma: PrismaService) {}
+
+  /** Takes a delivery that is due, for `leaseMs`; null when it is not, or somebody else has it. */
+  async claim(id: string, leaseMs: number): Promise<ClaimedDelivery | null> {
+    const [row] = await this.prisma.webhookDelivery.updateManyAndReturn({
+      where: { id, status: 'pending', nextAttemptAt: { lte: after(TOLERANCE_MS) } },
+      data: { attempts: { increment: 1 }, nextAttemptAt: after(leaseMs) },
+    });
+    if (!row) return null;
+    const { endpointId } = row;
+    if (endpointId === null) return { row, endpoint: null };
+    const endpoint = await this.prisma.webhookEndpoint.findUnique({ where: { id: endpointId } });
+    // Gone together with its endpoint.
+    return endpoint && { row, endpoint };
+  }
+
+  /** Writes down what came of a try; false when a later one was begun meanwhile. */
+  async finish(row: DeliveryRow, url: string, outcome: Outcome, verdict: Verdict): Promise<boolean> {
+    const { kind: _, ...attempt } = outcome;
+    return this.prisma.$transaction(async (tx) => {
+      const { count } = await tx.webhookDelivery.updateMany({
+        where: { id: row.id, status: 'pending', attempts: row.attempts },
+        data: {
+          url,
+          status: verdict.status,
+          lastStatus: outcome.status,
+          lastError: outcome.error,
+          ...(verdict.status === 'delivered' ? { deliveredAt: new Date() } : {}),
+          ...(verdict.status === 'pending' ? { nextAttemptAt: after(verdict.delayMs) } : {}),
+        },
+      });
+      if (count === 0) return false;
+      await tx.webhookAttempt.create({ data: { ...attempt, deliveryId: row.id, number: row.attempts } });
+      return true;
+    });
+  }
+
+  /** Gives up what waits for an endpoint that takes nothing. */
+  async disableEndpoint(id: string, reason: string): Promise<void> {
+    const now = new Date();
+    await this.prisma.$transaction([
+      this.prisma.webhookEndpoint.updateMany({
+        where: { id, disabledAt: null },
+        data: { disabledAt: now, disabledReason: reason, updatedAt: now },
+      }),
+      this.prisma.webhookDelivery.updateMany({
+        where: { endpointId: id, status: 'pending' },
+        data: { status: 'failed', lastError: reason },
+      }),
+    ]);
+  }
+
+  async fail(id: string, error: string): Promise<void> {
+    await this.prisma.webhookDelivery.updateMany({
+      where: { id, status: 'pending' },
+      data: { status: 'failed', lastError: error },
+    });
+  }
+
+  /**
+   * Deliveries that should have been tried `lateMs` ago; a few of each receiver, so that one with a long
+   * queue does not stand in the way of others.
+   */
+  async overdue(lateMs: number, each: number, take: number): Promise<{ id: string; attempts: number }[]> {
+    return this.prisma.$queryRaw`
+      SELECT "id", "attempts" FROM (
+        SELECT "id", "attempts", "nextAttemptAt",
+               row_number() OVER (PARTITION BY coalesce("endpointId", split_part("url", '/', 3)) ORDER BY "nextAttemptAt") AS place
+          FROM "WebhookDelivery"
+         WHERE "status" = 'pending'
+           AND "nextAttemptAt" < (now() AT TIME ZONE 'utc') - make_interval(secs => ${lateMs / 1000}::double precision)
+      ) AS waiting
+      WHERE place <= ${each} ORDER BY place, "nextAttemptAt" LIMIT ${take}`;
+  }
+
+  find(id: string): Promise<DeliveryRow | null> {
+    return this.prisma.webhookDelivery.findUnique({ where: { id } });
+  }
+
+  attempts(id: string): Promise<AttemptRow[]> {
+    return this.prisma.webhookAttempt.findMany({ where: { deliveryId: id }, orderBy: { number: 'asc' } });
+  }
+
+  list(query: DeliveryListQuery): Promise<DeliveryRow[]> {
+    const { projectId, endpointId, subjectId, eventType, status, afterSeq } = query;
+    const seq = query.order === 'asc' ? { gt: afterSeq } : { lt: afterSeq };
+    const wanted = { projectId, endpointId, subjectId, eventType, status };
+    const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+    return this.prisma.webhookDelivery.findMany({
+      where: {
+        ...(Object.fromEntries(given) as Prisma.WebhookDeliveryWhereInput),
+        ...(afterSeq === undefined ? {} : { seq }),
+      },
+      orderBy: { seq: query.order },
+      take: query.limit,
+    });
+  }
+
+  /** Begins the schedule anew; false while a try is under way. */
+  async restart(id: string): Promise<boolean> {
+    const count = await this.prisma.$executeRaw`
+      UPDATE "WebhookDelivery" d
+         SET "status" = 'pending', "attemptsBefore" = "attempts", "deliveredAt" = NULL,
+             "nextAttemptAt" = (now() AT TIME ZONE 'utc')
+       WHERE "id" = ${id}
+         AND ("status" <> 'pending' OR
+              "attempts" = (SELECT coalesce(max(a."number"), 0) FROM "WebhookAttempt" a WHERE a."deliveryId" = d."id"))`;
+    return count === 1;
+  }
+}

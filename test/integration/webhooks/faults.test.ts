@@ -1,0 +1,160 @@
+/** Receivers that misbehave, and processes that died: every event comes, and none is sent to nobody twice. */
+import OpenAI from 'openai';
+import { describe, expect, it } from 'vitest';
+import { eventually } from '../../support/api.js';
+import { DeliveriesService } from '../../../orchestrator/src/webhooks/deliveries/deliveries.service.js';
+import { useWebhookApp } from './webhook-app.js';
+
+const app = useWebhookApp();
+
+describe('a receiver that does not take it', () => {
+  it.each([
+    ['500', { status: 500, body: 'broken' } as const, 500, 'The receiver answered 500.'],
+    [
+      'a redirect',
+      { status: 302, headers: { location: '/stolen' } } as const,
+      302,
+      'The receiver answered 302.',
+    ],
+    ['silence', 'silent' as const, null, 'No answer within 1000 ms.'],
+    ['a hang-up', 'hang-up' as const, null, 'socket hang up'],
+  ])('with %s gets it again under the same id, then signed anew', async (_, behaviour, status, error) => {
+    const { path, secret } = await app.listen();
+    app.receiver.script(path, behaviour);
+    const { id } = await app.respond();
+    const [first, second] = await app.receiver.called(path, 2);
+    expect(second!.headers['webhook-id']).toBe(first!.headers['webhook-id']);
+    expect(second!.body).toBe(first!.body);
+    await new OpenAI({ apiKey: 'x' }).webhooks.verifySignature(
+      second!.body,
+      second!.headers as never,
+      secret,
+    );
+    const [row] = await app.settled(`subject_id=${id}`, 'delivered');
+    const { attempts } = await app.delivery(row!.id);
+    expect(attempts).toMatchObject([
+      { number: 1, status_code: status, error },
+      { number: 2, status_code: 200, error: null },
+    ]);
+    expect(app.receiver.at('/stolen')).toEqual([]);
+  });
+
+  it('is given up after the last try, and gets it again if the operator wants', async () => {
+    const { path } = await app.listen();
+    app.receiver.script(path, { status: 500 }, { status: 503, body: 'still' });
+    const { id } = await app.respond();
+    const [row] = await app.settled(`subject_id=${id}`, 'failed');
+    expect(await app.delivery(row!.id)).toMatchObject({
+      attempt_count: 2,
+      last_status_code: 503,
+      last_error: 'The receiver answered 503.',
+      attempts: [{ number: 1 }, { number: 2, answer: 'still' }],
+    });
+    expect((await app.server.admin('POST', `/admin/v1/webhook_deliveries/${row!.id}/redeliver`)).status).toBe(
+      200,
+    );
+    const calls = await app.receiver.called(path, 3);
+    expect(new Set(calls.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
+    expect((await app.settled(`subject_id=${id}`, 'delivered'))[0]).toMatchObject({ attempt_count: 3 });
+  });
+
+  it('because it is gone is not asked again, and disabled', async () => {
+    const { path, id: endpoint } = await app.listen();
+    app.receiver.script(path, { status: 410 });
+    const { id } = await app.respond();
+    const [row] = await app.settled(`subject_id=${id}`, 'failed');
+    expect(row).toMatchObject({ attempt_count: 1, last_status_code: 410 });
+    const shown = (await app.get(`/webhook_endpoints/${endpoint}`)).body;
+    expect(shown).toMatchObject({ enabled: false, disabled_reason: 'The endpoint answered 410 Gone.' });
+    await app.respond();
+    expect(await app.deliveries(`endpoint_id=${endpoint}`)).toHaveLength(1);
+    const again = await app.server.admin('POST', `/admin/v1/webhook_deliveries/${row!.id}/redeliver`);
+    expect([again.status, again.body.error.message]).toEqual([400, expect.stringContaining('disabled')]);
+  });
+
+  it('does not keep others waiting', async () => {
+    const slow = await app.listen();
+    app.receiver.script(slow.path, ...Array.from({ length: 12 }, () => 'silent' as const));
+    const fast = `${slow.path}-fast`;
+    app.receiver.mostAtOnce = 0;
+    await Promise.all(Array.from({ length: 12 }, () => app.respond()));
+    await app.receiver.called(slow.path, 4);
+    await app.post('/webhook_endpoints', { url: app.receiver.url(fast), events: ['response.completed'] });
+    const { id } = await app.respond();
+    await app.receiver.called(fast);
+    expect(app.receiver.mostAtOnce).toBeLessThanOrEqual(4 + 1);
+    app.receiver.release();
+    await app.receiver.called(slow.path, 13);
+    await app.settled(`subject_id=${id}`, 'delivered');
+  });
+
+  it('was deleted meanwhile, and hears nothing more', async () => {
+    const { path, id: endpoint } = await app.listen();
+    app.receiver.script(path, { status: 500 });
+    const { id } = await app.respond();
+    await app.receiver.called(path);
+    await app.server.ask(app.key, 'DELETE', `/v1/webhook_endpoints/${endpoint}`);
+    expect(await app.deliveries(`subject_id=${id}`)).toEqual([]);
+  });
+});
+
+describe('what a process left behind', () => {
+  it('is found and sent, once', async () => {
+    const { path, id: endpointId } = await app.listen();
+    const payload = {
+      id: 'evt_left',
+      object: 'event',
+      type: 'response.completed',
+      created_at: 1,
+      data: { id: 'resp_x' },
+    };
+    const { projectId } = await app.server.prisma.webhookEndpoint.findUniqueOrThrow({
+      where: { id: endpointId },
+    });
+    await app.server.prisma.webhookDelivery.create({
+      data: {
+        id: `wh_left`,
+        projectId,
+        endpointId,
+        url: '',
+        eventId: 'evt_left',
+        eventType: payload.type,
+        subjectId: 'resp_x',
+        payload,
+        nextAttemptAt: new Date(Date.now() - 60_000),
+      },
+    });
+    const [call] = await app.receiver.called(path);
+    expect(JSON.parse(call!.body)).toEqual(payload);
+    await app.settled('subject_id=resp_x', 'delivered');
+    const service = app.server.app.get(DeliveriesService);
+    await Promise.all([service.deliver(`wh_left`), service.takeUpForgotten(0)]);
+    expect(app.receiver.at(path)).toHaveLength(1);
+  });
+
+  it('is sent once, whoever asks for it at the same time', async () => {
+    const { path } = await app.listen();
+    app.receiver.script(path, { status: 500 });
+    const { id } = await app.respond();
+    await app.receiver.called(path);
+    const [row] = await eventually(
+      async () => app.deliveries(`subject_id=${id}`),
+      ([first]) => first?.['last_status_code'] === 500,
+    );
+    const service = app.server.app.get(DeliveriesService);
+    await app.server.prisma.webhookDelivery.update({
+      where: { id: row!.id },
+      data: { nextAttemptAt: new Date() },
+    });
+    await Promise.all(Array.from({ length: 8 }, () => service.deliver(row!.id)));
+    await app.settled(`subject_id=${id}`, 'delivered');
+    expect(app.receiver.at(path)).toHaveLength(2);
+  });
+});
+
+it('counts what it sent', async () => {
+  const { text } = await app.server.admin('GET', '/metrics');
+  expect(text).toMatch(/webhook_deliveries_total\{status="delivered"\} [1-9]/);
+  expect(text).toMatch(/webhook_deliveries_total\{status="failed"\} [1-9]/);
+  expect(text).toMatch(/webhook_attempt_duration_seconds_count\{outcome="unreachable"\} [1-9]/);
+});
