@@ -67,7 +67,9 @@ export default {
       name: 'drivers-know-no-feature',
       severity: 'error',
       comment: 'Adapters implement ports; they never call back.',
-      from: { path: `${SRC}(sandboxes|llm|storage|database|queues|outbox|auth|observability|http|config|common)/` },
+      from: {
+        path: `${SRC}(sandboxes|llm|storage|database|queues|outbox|auth|observability|http|config|common)/`,
+      },
       to: { path: `${SRC}(${FEATURES})/` },
     },
     {
