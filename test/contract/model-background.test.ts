@@ -35,7 +35,11 @@ describe.each(current)('$name', ({ connect }) => {
     );
 
   it('99: is queued at once, and completed when it is polled for', async () => {
-    models.fake.script('loop', { calls: [python('print(6 * 7)')] }, { text: 'It is 42.' });
+    models.fake.script(
+      'loop',
+      { calls: [python('import time; time.sleep(1); print(6 * 7)')] },
+      { text: 'It is 42.' },
+    );
     const begin = performance.now();
     const made = await client.responses.create({ ...BODY, tools: [AUTO] });
     expect(performance.now() - begin).toBeLessThan(1_000);
@@ -47,6 +51,7 @@ describe.each(current)('$name', ({ connect }) => {
       error: null,
     });
     expect(made.status).toMatch(/^(queued|in_progress)$/);
+    expect(await ended(made.id, 'in_progress')).toMatchObject({ output: [], usage: null });
     const done = await ended(made.id, 'completed');
     expect(done).toMatchObject({ background: true, output_text: 'It is 42.', error: null });
     expect(callOf(done).outputs).toEqual([{ type: 'logs', logs: '42\n' }]);

@@ -67,6 +67,18 @@ class TestEnvelope(ContractTest):
         self.assertEqual(reply.parse()._request_id, reply.headers["x-request-id"])
 
 
+    def test_04_unknown_route(self):
+        error = self.refused(openai.NotFoundError, client.get, "/nowhere", cast_to=object)
+        self.assertEqual(set(error.body), {"message", "type", "param", "code"})
+
+    def test_08_empty_body(self):
+        made = client.containers.create(name="eight")
+        reply = client.containers.with_raw_response.delete(made.id, extra_headers={"Content-Type": "application/json"})
+        self.assertEqual(reply.http_response.status_code, 200)
+        error = self.refused(openai.NotFoundError, client.responses.cancel, "resp_x", extra_headers={"Content-Type": "application/json"})
+        self.assertEqual(error.type, "invalid_request_error")
+
+
 class TestFiles(ContractTest):
     def upload(self, name="data.csv", content=b"a,b\n", **options):
         return client.files.create(file=(name, content), purpose=options.pop("purpose", "user_data"), **options)
@@ -187,6 +199,16 @@ class TestContainerFiles(ContractTest):
         self.refused(openai.BadRequestError, client.containers.files.create, self.container)
         self.refused(openai.NotFoundError, client.containers.files.create, self.container, file_id="file-x")
 
+    def test_37_38_lists(self):
+        other = client.containers.create(name="other files py").id
+        made = [client.containers.files.create(other, file=(f"{n}.txt", b"x")).id for n in range(3)]
+        self.assertEqual([file.id for file in client.containers.files.list(other, limit=1)], made[::-1])
+        client.containers.files.delete(made[0], container_id=other)
+        self.assertEqual(len(list(client.containers.files.list(other))), 2)
+        self.assertEqual(logs_of(run("import os; print(sorted(os.listdir('/mnt/data')))", other)), "['1.txt', '2.txt']\n")
+        self.refused(openai.NotFoundError, client.containers.files.retrieve, made[1], container_id=self.container)
+        client.containers.delete(other)
+
     def test_39_names(self):
         file = client.containers.files.create(self.container, file=("../../etc/passwd", io.BytesIO(b"x")))
         self.assertRegex(file.path, r"^/mnt/data/[^/]*passwd$")
@@ -242,6 +264,23 @@ class TestCodeInterpreter(ContractTest):
         self.assertEqual((error.code, error.param), ("missing_required_parameter", "tools[0].container"))
         self.refused(openai.NotFoundError, run, "1", "cntr_unknown")
         client.containers.delete(container)
+
+    def test_53_memory(self):
+        made = client.containers.create(name="big py", memory_limit="4g")
+        self.assertEqual(client.containers.retrieve(made.id).memory_limit, "4g")
+        client.containers.delete(made.id)
+
+    def test_59_network(self):
+        closed = self.follow("import urllib.request\nurllib.request.urlopen('https://example.com', timeout=20)")
+        self.assertIn("URLError", logs_of(closed))
+
+    def test_62_libraries(self):
+        self.assertEqual(logs_of(self.follow("import pandas, numpy, matplotlib, scipy, openpyxl, PIL; print('all')")), "all\n")
+
+    def test_66_isolated(self):
+        other = run("import os; print(os.path.exists('/mnt/data/kept.txt'))")
+        self.assertEqual(logs_of(other), "False\n")
+        self.assertNotEqual(call_of(other).container_id, call_of(self.first).container_id)
 
     def test_54_55_files(self):
         file = client.files.create(file=("in.csv", b"a\n7\n"), purpose="user_data")
@@ -343,6 +382,10 @@ class TestResponses(ContractTest):
         self.assertEqual("".join(deltas), code)
         text = next(event.text for event in events if event.type == "response.output_text.done")
         self.assertEqual("".join(event.delta for event in events if event.type == "response.output_text.delta"), text)
+        order = [event.type for event in events]
+        cited = next(event for event in events if event.type == "response.output_text.annotation.added")
+        self.assertLess(cited.sequence_number, order.index("response.output_text.done"))
+        self.assertEqual(dict(cited.annotation), final.output[-1].content[0].annotations[0].to_dict())
         stored = client.responses.retrieve(final.id)
         self.assertEqual((final.output_text, final.status, final.usage), (stored.output_text, stored.status, stored.usage))
 
@@ -353,6 +396,12 @@ class TestResponses(ContractTest):
         code = "import time; time.sleep(7); print('late')"
         events = list(client.responses.create(model="python", input=code, tools=[tool(self.container)], stream=True))
         self.assertEqual(events[-1].type, "response.completed")
+
+    def test_107_queries(self):
+        made = self.run_here("print(1)")
+        forms = ["include[]=code_interpreter_call.outputs", "include%5B%5D=code_interpreter_call.outputs", "include=code_interpreter_call.outputs"]
+        seen = [client.get(f"/responses/{made.id}?{form}", cast_to=object)["output"][0]["outputs"] for form in forms]
+        self.assertEqual(seen, [[{"type": "logs", "logs": "1\n"}]] * 3)
 
     def test_104_pool(self):
         other = connect(api_key=os.environ["OTHER_API_KEY"])
