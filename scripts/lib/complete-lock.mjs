@@ -84,7 +84,7 @@ function missingEntries(packages) {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
-const LOCKS = ['package-lock.json', 'test/e2e/n8n/package-lock.json'];
+const LOCKS = ['package-lock.json', 'test/sdk/package-lock.json', 'test/e2e/n8n/package-lock.json'];
 
 /** Whether the lock file is complete; without --check it is afterwards. */
 function complete(name) {
