@@ -124,8 +124,8 @@ export const envSchema = z.object({
   METRICS_PUBLIC: flag(false, 'Answer GET /metrics without a key; otherwise it needs the admin key.'),
 
   DOCKER_HOST: text(
-    'Docker engine that runs the sandboxes; when absent the default socket.',
-    'unix:// or tcp:// URL',
+    'Docker engine on this host that runs the sandboxes; when absent the default socket.',
+    'unix:// URL',
   ),
   SANDBOX_RUNTIME: word(
     'code-interpreter',

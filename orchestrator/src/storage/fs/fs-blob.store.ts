@@ -28,10 +28,9 @@ const isAbsent = (error: unknown): boolean => codeOf(error) === 'ENOENT';
 
 const storageFull = (cause: unknown): ApiError =>
   new ApiError(
-    'server_error',
+    'storage_full',
     'The storage of this server is full. Delete files, or ask its operator for more space.',
     {
-      status: 507,
       headers: { 'x-should-retry': 'false' },
       cause,
     },
