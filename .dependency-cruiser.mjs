@@ -20,7 +20,8 @@ export default {
       name: 'only-what-is-there',
       severity: 'error',
       comment: 'An import that resolves to nothing slips through every other rule, and breaks at run time.',
-      from: {},
+      // Programs of test/sdk run in a folder of their own, with packages of their own.
+      from: { pathNot: '^test/sdk/' },
       to: { couldNotResolve: true, pathNot: 'database/generated/' },
     },
     {

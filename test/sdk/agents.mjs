@@ -36,7 +36,7 @@ await streamed.completed;
 // The history of a run, with the call in it, is the input of the next one.
 const next = await run(agent, [...plain.history, { role: 'user', content: process.env.FOLLOW_UP }]);
 
-console.log(
+process.stdout.write(
   JSON.stringify({
     text: plain.finalOutput,
     calls: callsOf(plain),

@@ -33,7 +33,7 @@ const next = await generateText({
   providerOptions: { openai: { previousResponseId: plain.providerMetadata.openai.responseId } },
 });
 
-console.log(
+process.stdout.write(
   JSON.stringify({
     text: plain.text,
     calls: callsOf(plain.content),

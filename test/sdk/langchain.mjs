@@ -22,7 +22,7 @@ for await (const chunk of await model.stream([first]))
   streamed = streamed === undefined ? chunk : streamed.concat(chunk);
 const next = await model.invoke([first, plain, new HumanMessage(process.env.FOLLOW_UP)]);
 
-console.log(
+process.stdout.write(
   JSON.stringify({
     text: plain.text,
     calls: callsOf(plain),
