@@ -110,7 +110,7 @@ describe('SandboxPool', () => {
   it('tells a client to come back when the engine cannot start one', async () => {
     const on = driver();
     pool = poolOn(on, '1g=0');
-    on.faults.nextCreate = new SandboxError('unavailable', 'the engine does not answer');
+    on.faults.nextCreate = new SandboxError('engine_unavailable', 'the engine does not answer');
     await expect(pool.acquire('1g')).rejects.toMatchObject({ code: 'sandbox_capacity' });
     await expect(pool.acquire('1g')).resolves.toBeDefined();
   });
