@@ -11,6 +11,7 @@ import { DrainModule } from './drain/drain.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { FilesModule } from './files/files.module.js';
 import { HealthModule } from './health/health.module.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { LoggingModule } from './observability/logging.module.js';
 import { MetricsModule } from './observability/metrics.module.js';
 import { ModelsModule } from './models/models.module.js';
@@ -47,6 +48,7 @@ export class AppModule {
         SandboxesModule.forRoot(parts.driver),
         MetricsModule.forRoot(parts.env),
         AuthModule,
+        LimitsModule,
         DrainModule,
         HealthModule,
         FilesModule,

@@ -22,6 +22,8 @@ export function presentProject(row: ProjectRow): ProjectObject {
     name: row.name,
     status: row.status,
     memory_pool: row.memoryPoolBytes === null ? null : shortSize(Number(row.memoryPoolBytes)),
+    requests_per_minute: row.requestsPerMinute,
+    concurrent_runs: row.concurrentRuns,
     created_at: toUnix(row.createdAt),
   };
 }

@@ -12,6 +12,8 @@ export interface ProjectChange {
   readonly status?: 'active' | 'suspended' | undefined;
   /** Null means the server's default. */
   readonly memoryPoolBytes?: bigint | null | undefined;
+  readonly requestsPerMinute?: number | null | undefined;
+  readonly concurrentRuns?: number | null | undefined;
 }
 
 /** What stands in the way of deleting a project. */
@@ -26,13 +28,23 @@ const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput =
   ...(change.name === undefined ? {} : { name: change.name }),
   ...(change.status === undefined ? {} : { status: change.status }),
   ...(change.memoryPoolBytes === undefined ? {} : { memoryPoolBytes: change.memoryPoolBytes }),
+  ...(change.requestsPerMinute === undefined ? {} : { requestsPerMinute: change.requestsPerMinute }),
+  ...(change.concurrentRuns === undefined ? {} : { concurrentRuns: change.concurrentRuns }),
 });
+
+export interface NewProject {
+  readonly id: string;
+  readonly name: string;
+  readonly memoryPoolBytes: bigint | null;
+  readonly requestsPerMinute: number | null;
+  readonly concurrentRuns: number | null;
+}
 
 @Injectable()
 export class ProjectRepository {
   constructor(private readonly prisma: PrismaService) {}
 
-  insert(row: { id: string; name: string; memoryPoolBytes: bigint | null }): Promise<ProjectRow> {
+  insert(row: NewProject): Promise<ProjectRow> {
     return this.prisma.project.create({ data: row });
   }
 

@@ -1,10 +1,11 @@
 /** Requests and objects of projects and their keys. */
 import { z } from 'zod';
 import { pageQuery } from '../common/pagination.js';
-import { maybe, queryBoolean } from '../common/wire-schema.js';
+import { integer, maybe, queryBoolean } from '../common/wire-schema.js';
 import { parseBytes } from '../config/env.schema.js';
 
 const LARGEST_POOL_BYTES = 2 ** 50;
+const LARGEST_LIMIT = 1_000_000_000;
 
 const nameSchema = z.string().min(1).max(256);
 
@@ -23,8 +24,18 @@ const memoryPoolSchema = z
   .nullish()
   .meta({ description: 'Memory that running containers may add up to, such as 64g; null for the default.' });
 
+const limitSchema = (what: string) =>
+  integer({ min: 0, max: LARGEST_LIMIT, fromText: false })
+    .nullish()
+    .meta({ description: `${what} of each key; null for the server's default, 0 for no limit.` });
+
+const limits = {
+  requests_per_minute: limitSchema('Requests per minute'),
+  concurrent_runs: limitSchema('Responses and executions at the same time'),
+};
+
 export const createProjectSchema = z
-  .strictObject({ name: nameSchema, memory_pool: memoryPoolSchema })
+  .strictObject({ name: nameSchema, memory_pool: memoryPoolSchema, ...limits })
   .meta({ id: 'CreateProjectRequest' });
 
 export type CreateProjectRequest = z.output<typeof createProjectSchema>;
@@ -33,6 +44,7 @@ export const updateProjectSchema = z
   .strictObject({
     name: maybe(nameSchema),
     memory_pool: memoryPoolSchema,
+    ...limits,
     status: maybe(z.enum(['active', 'suspended'])).meta({
       description: 'Every request of a suspended project is answered with 403.',
     }),
@@ -54,6 +66,8 @@ export const projectSchema = z
     name: z.string(),
     status: z.enum(['active', 'suspended']),
     memory_pool: z.string().nullable(),
+    requests_per_minute: z.int().nullable(),
+    concurrent_runs: z.int().nullable(),
     created_at: z.int(),
   })
   .meta({ id: 'Project' });

@@ -38,6 +38,8 @@ export class ProjectsService {
       id: newId.project(),
       name: request.name,
       memoryPoolBytes: asBytes(request.memory_pool) ?? null,
+      requestsPerMinute: request.requests_per_minute ?? null,
+      concurrentRuns: request.concurrent_runs ?? null,
     });
     this.logger.log({ projectId: row.id }, 'project created');
     return presentProject(row);
@@ -59,6 +61,8 @@ export class ProjectsService {
       name: request.name,
       status: request.status,
       memoryPoolBytes: asBytes(request.memory_pool),
+      requestsPerMinute: request.requests_per_minute,
+      concurrentRuns: request.concurrent_runs,
     });
     if (!row) throw notFoundHere.project(id);
     this.auth.forget();

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PrismaService } from '../database/prisma.service.js';
+import type { KeyLimits } from './caller.js';
 
 export interface KeyRecord {
   readonly id: string;
@@ -11,16 +12,30 @@ export interface KeyRecord {
   readonly revokedAt: Date | null;
 }
 
+/** A key that opens something, and what its project grants it. */
+export interface ActiveKey {
+  readonly id: string;
+  readonly projectId: string;
+  readonly suspended: boolean;
+  readonly limits: KeyLimits;
+}
+
 @Injectable()
 export class ApiKeyRepository {
   constructor(private readonly prisma: PrismaService) {}
 
-  async findActive(hash: string): Promise<{ id: string; projectId: string; suspended: boolean } | null> {
+  async findActive(hash: string): Promise<ActiveKey | null> {
     const row = await this.prisma.apiKey.findFirst({
       where: { hash, revokedAt: null },
-      select: { id: true, projectId: true, project: { select: { status: true } } },
+      select: {
+        id: true,
+        projectId: true,
+        project: { select: { status: true, requestsPerMinute: true, concurrentRuns: true } },
+      },
     });
-    return row && { id: row.id, projectId: row.projectId, suspended: row.project.status === 'suspended' };
+    if (!row) return null;
+    const { status, ...limits } = row.project;
+    return { id: row.id, projectId: row.projectId, suspended: status === 'suspended', limits };
   }
 
   async insert(row: {

@@ -3,7 +3,7 @@ import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { ApiKeyRepository, type KeyRecord } from './api-key.repository.js';
+import { type ActiveKey, ApiKeyRepository, type KeyRecord } from './api-key.repository.js';
 import type { Caller } from './caller.js';
 import { keepKey } from './key-files.js';
 import { hashSecret, hintOf, newSecret, sameSecret } from './secrets.js';
@@ -15,7 +15,7 @@ const TOUCH_MS = 60_000;
 const DEFAULT_PROJECT = { id: 'proj_default', name: 'Default project' };
 
 interface CachedKey {
-  readonly record: { id: string; projectId: string; suspended: boolean } | null;
+  readonly record: ActiveKey | null;
   readonly at: number;
 }
 
@@ -58,7 +58,7 @@ export class AuthService implements OnApplicationBootstrap {
       throw new ApiError('project_suspended', 'This project is suspended. Ask the operator of this server.');
     }
     this.noteUse(record.id);
-    return { projectId: record.projectId, keyId: record.id };
+    return { projectId: record.projectId, keyId: record.id, limits: record.limits };
   }
 
   isAdmin(secret: string | undefined): boolean {

@@ -6,6 +6,13 @@ import type { FastifyRequest } from 'fastify';
 export interface Caller {
   readonly projectId: string;
   readonly keyId: string;
+  readonly limits: KeyLimits;
+}
+
+/** What the project grants each of its keys; null means the server's default, 0 no limit. */
+export interface KeyLimits {
+  readonly requestsPerMinute: number | null;
+  readonly concurrentRuns: number | null;
 }
 
 export type Access = 'public' | 'admin' | 'project';

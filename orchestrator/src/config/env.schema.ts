@@ -218,6 +218,17 @@ export const envSchema = z.object({
     'model name as in GET /v1/models',
   ),
 
+  RATE_REQUESTS_PER_MINUTE: whole(
+    60_000,
+    'Requests each key may send in a minute, in bursts too, unless its project has its own limit; 0 for no limit.',
+    'count',
+  ),
+  RATE_CONCURRENT_RUNS: whole(
+    256,
+    'Responses and executions of each key that run at the same time, unless its project has its own limit; 0 for no limit.',
+    'count',
+  ),
+
   WEBHOOK_ALLOW_PRIVATE: flag(
     false,
     'Call webhooks in private networks too; otherwise only public addresses, and loopback while HOST is loopback and PUBLIC_URL is not set.',

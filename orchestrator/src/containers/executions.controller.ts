@@ -10,6 +10,7 @@ import { sendSse } from '../common/sse.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { NewWork } from '../drain/drain.guard.js';
+import { CountsAsRun } from '../limits/limits.guard.js';
 import { ContainersService } from './containers.service.js';
 import { type ExecutionObject, presentExecution } from './execution.presenter.js';
 import { executionSchema, type RunCodeRequest, runCodeSchema } from './execution.schema.js';
@@ -31,6 +32,7 @@ export class ExecutionsController {
 
   @Post()
   @NewWork()
+  @CountsAsRun()
   @HttpCode(200)
   @ApiOperation({ summary: 'Run Python code in a container' })
   @ApiResponse({ status: 200, standardSchema: executionSchema })

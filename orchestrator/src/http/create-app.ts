@@ -19,6 +19,17 @@ import { parseQuery } from './query-parser.js';
 /** Milliseconds; long runs and slow uploads are legal, so only silent keep-alive connections are cut. */
 const KEEP_ALIVE_MS = 75_000;
 const HEADERS_MS = 60_000;
+/** What a client in a browser may read. */
+const EXPOSED_HEADERS = [
+  'x-request-id',
+  'openai-processing-ms',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+  'x-ratelimit-limit-requests',
+  'x-ratelimit-remaining-requests',
+  'x-ratelimit-reset-requests',
+];
 
 function addHeaders(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -81,7 +92,7 @@ async function configure(app: NestFastifyApplication, env: Env, routes: RouteTab
   app.enableCors({
     origin: '*',
     methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
-    exposedHeaders: ['x-request-id', 'openai-processing-ms', 'retry-after', 'x-should-retry'],
+    exposedHeaders: EXPOSED_HEADERS,
   });
   await app.register(multipart as never, MULTIPART_PLUGIN_OPTIONS as never);
   await app.init();

@@ -12,6 +12,8 @@ export type ResponseItemRow = ResponseItem;
 export interface NewResponseRow {
   readonly id: string;
   readonly projectId: string;
+  /** Whose limit of concurrent runs it counts for. */
+  readonly keyId: string;
   readonly model: string;
   readonly background: boolean;
   readonly streamed: boolean;

@@ -22,6 +22,7 @@ import { maybe, queryBoolean } from '../common/wire-schema.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { NewWork } from '../drain/drain.guard.js';
+import { CountsAsRun } from '../limits/limits.guard.js';
 import {
   compactedResponseSchema,
   type CompactedResponse,
@@ -63,6 +64,7 @@ export class ResponsesController {
   /** One route for JSON and for the stream: the request decides (contract §3). */
   @Post()
   @NewWork()
+  @CountsAsRun()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a response' })
   @ApiBody({ standardSchema: createResponseSchema } as never)
@@ -75,14 +77,15 @@ export class ResponsesController {
   ): Promise<ResponseObject | undefined> {
     const parsed = parseCreateResponse(body);
     const signal = abortOnClose(request, reply);
-    if (!parsed.stream) return this.responses.createAndWait(caller.projectId, parsed, signal);
-    const events = await this.responses.create(caller.projectId, parsed, signal);
+    if (!parsed.stream) return this.responses.createAndWait(caller, parsed, signal);
+    const events = await this.responses.create(caller, parsed, signal);
     await sendSse(reply, events, { keepAliveMs: this.env.SSE_KEEPALIVE_MS });
     return undefined;
   }
 
   @Post('compact')
   @NewWork()
+  @CountsAsRun()
   @HttpCode(200)
   @ApiOperation({ summary: 'Compact a conversation: the user’s messages and a summary of the rest' })
   @ApiResponse({ status: 200, standardSchema: compactedResponseSchema })

@@ -1,4 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Caller } from '../auth/caller.js';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import type { Page, PageQuery } from '../common/pagination.js';
@@ -49,11 +50,12 @@ export class ResponsesService implements OnApplicationBootstrap {
    * stream.
    */
   async create(
-    projectId: string,
+    caller: Caller,
     request: CreateResponseRequest,
     signal: AbortSignal,
   ): Promise<AsyncGenerator<StreamEvent>> {
-    const { initial, prepared } = await this.accept(projectId, request);
+    const { projectId } = caller;
+    const { initial, prepared } = await this.accept(caller, request);
     const include = request.include ?? [];
     if (initial.background) {
       await this.background.enqueue(initial.id, prepared);
@@ -65,17 +67,17 @@ export class ResponsesService implements OnApplicationBootstrap {
 
   /** The same without a stream: its last snapshot, or at once the queued response. */
   async createAndWait(
-    projectId: string,
+    caller: Caller,
     request: CreateResponseRequest,
     signal: AbortSignal,
   ): Promise<ResponseObject> {
     if (request.background) {
-      const { initial, prepared } = await this.accept(projectId, request);
+      const { initial, prepared } = await this.accept(caller, request);
       await this.background.enqueue(initial.id, prepared);
       return initial;
     }
     let last: ResponseObject | undefined;
-    for await (const event of await this.create(projectId, request, signal)) last = event.response ?? last;
+    for await (const event of await this.create(caller, request, signal)) last = event.response ?? last;
     if (!last) throw new ApiError('server_error', 'The response ended without a result.');
     // Nothing was said yet: this is an error of the request, which a client reads as one (contract §1.1).
     if (last.error?.code === 'context_length_exceeded' && last.output.length === 0)
@@ -165,9 +167,10 @@ export class ResponsesService implements OnApplicationBootstrap {
 
   /** Checks the request, makes the row, and prepares the run. */
   private async accept(
-    projectId: string,
+    caller: Caller,
     request: CreateResponseRequest,
   ): Promise<{ initial: ResponseObject; prepared: PreparedRun }> {
+    const { projectId } = caller;
     this.refuseUnsupported(request);
     if (request.callback_url !== undefined) await this.targets.check(request.callback_url, 'callback_url');
     const prepared = await this.runs.prepare(projectId, request);
@@ -175,7 +178,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     const initial = newResponse(newId.response(), request, createdAt);
     if (initial.conversation) await this.conversations.lock(initial.conversation.id, initial.id);
     try {
-      if (initial.store) await this.responses.insert(toRow(projectId, request, initial, prepared, createdAt));
+      if (initial.store) await this.responses.insert(toRow(caller, request, initial, prepared, createdAt));
     } catch (error) {
       if (initial.conversation) await this.conversations.unlock(initial.conversation.id, initial.id);
       throw error;
@@ -222,7 +225,7 @@ export class ResponsesService implements OnApplicationBootstrap {
 }
 
 function toRow(
-  projectId: string,
+  { projectId, keyId }: Caller,
   request: CreateResponseRequest,
   initial: ResponseObject,
   prepared: PreparedRun,
@@ -231,6 +234,7 @@ function toRow(
   return {
     id: initial.id,
     projectId,
+    keyId,
     model: request.model,
     background: initial.background,
     streamed: request.stream ?? false,

@@ -4,6 +4,7 @@
  */
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { ExecutionService } from '../../containers/execution.service.js';
+import { RunSlots } from '../../limits/run-slots.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
 import { QUEUES } from '../../queues/queue-names.js';
 import type { StoredItem } from '../context/context.service.js';
@@ -30,6 +31,8 @@ export class BackgroundService implements OnModuleDestroy {
   /** Runs accepted by this process, ready to go; another process prepares them again. */
   private readonly prepared = new Map<string, PreparedRun>();
   private readonly running = new Map<string, AbortController>();
+  /** Keys of which a response waits for another one to end. */
+  private readonly waitingKeys = new Set<string>();
   private stopping = false;
 
   constructor(
@@ -39,7 +42,12 @@ export class BackgroundService implements OnModuleDestroy {
     private readonly runs: RunFactory,
     private readonly executions: ExecutionService,
     private readonly jobs: JobScheduler,
-  ) {}
+    private readonly slots: RunSlots,
+  ) {
+    slots.onRelease((key) => {
+      if (this.waitingKeys.has(key)) void this.takeUpNext(key);
+    });
+  }
 
   /** At shutdown: lets go of what runs, so that the next process takes it up at once. */
   onModuleDestroy(): void {
@@ -55,7 +63,8 @@ export class BackgroundService implements OnModuleDestroy {
 
   /** Takes up whatever waits or was abandoned; called by the sweep. */
   async takeUpAbandoned(): Promise<number> {
-    const rows = await this.log.abandoned();
+    const busy = [...this.waitingKeys].filter((key) => this.slots.count(key) > 0);
+    const rows = await this.log.abandoned(busy);
     for (const { id } of rows) await this.jobs.add(QUEUES.responses, RUN_RESPONSE, { responseId: id });
     return rows.length;
   }
@@ -63,6 +72,36 @@ export class BackgroundService implements OnModuleDestroy {
   /** The job: claims the row and runs it to its end; does nothing when somebody else has it. */
   async run(responseId: string): Promise<void> {
     if (this.stopping) return;
+    const slot = await this.log.slotOf(responseId);
+    if (!slot) {
+      this.prepared.delete(responseId);
+      return;
+    }
+    const release = this.slots.tryTake(slot.key, slot.limit);
+    if (!release) {
+      this.waitingKeys.add(slot.key);
+      return;
+    }
+    try {
+      await this.claimAndRun(responseId);
+    } finally {
+      release();
+    }
+  }
+
+  /** The next response of a key that had to wait; called when one of the key's runs has ended. */
+  private async takeUpNext(key: string): Promise<void> {
+    if (this.stopping) return;
+    try {
+      const next = await this.log.nextQueued(key);
+      if (next === null) this.waitingKeys.delete(key);
+      else await this.jobs.add(QUEUES.responses, RUN_RESPONSE, { responseId: next });
+    } catch (error) {
+      this.logger.warn({ err: error }, 'a response that waits its turn waits for the sweep');
+    }
+  }
+
+  private async claimAndRun(responseId: string): Promise<void> {
     const claim = await this.log.claim(responseId);
     const prepared = this.prepared.get(responseId);
     this.prepared.delete(responseId);

@@ -43,6 +43,30 @@ export class EventLogRepository {
     return row ? { row, attempt: row.attempt } : null;
   }
 
+  /** Whose run it is, and how many of these may run at the same time; null when nobody waits for it. */
+  async slotOf(id: string): Promise<{ key: string; limit: number | null } | null> {
+    const row = await this.prisma.response.findFirst({
+      where: { id, status: { in: ['queued', 'in_progress'] } },
+      select: { keyId: true, projectId: true, project: { select: { concurrentRuns: true } } },
+    });
+    return row && { key: row.keyId ?? row.projectId, limit: row.project.concurrentRuns };
+  }
+
+  /** The oldest that waits for a slot of this key. */
+  async nextQueued(key: string): Promise<string | null> {
+    const row = await this.prisma.response.findFirst({
+      where: {
+        background: true,
+        status: 'queued',
+        deletedAt: null,
+        OR: [{ keyId: key }, { keyId: null, projectId: key }],
+      },
+      orderBy: { seq: 'asc' },
+      select: { id: true },
+    });
+    return row?.id ?? null;
+  }
+
   /** Keeps the claim; tells whether the caller asked to cancel. Throws {@link FencedError} when it is lost. */
   async heartbeat(id: string, attempt: number): Promise<{ cancelRequested: boolean }> {
     const [row] = await this.prisma.response.updateManyAndReturn({
@@ -123,13 +147,16 @@ export class EventLogRepository {
     await this.prisma.response.updateMany({ where: { id }, data: { cancelRequestedAt: new Date() } });
   }
 
-  /** Background responses that wait, or whose runner went silent. */
-  async abandoned(): Promise<{ id: string; projectId: string }[]> {
+  /** Background responses that wait, or whose runner went silent; not those that wait for a slot of these keys. */
+  async abandoned(busyKeys: readonly string[]): Promise<{ id: string; projectId: string }[]> {
     return this.prisma.response.findMany({
       where: {
         background: true,
         deletedAt: null,
-        OR: [{ status: 'queued' }, { status: 'in_progress', leaseUntil: { lt: new Date() } }],
+        OR: [
+          { status: 'queued', OR: [{ keyId: null }, { keyId: { notIn: [...busyKeys] } }] },
+          { status: 'in_progress', leaseUntil: { lt: new Date() } },
+        ],
       },
       select: { id: true, projectId: true },
       take: 100,
