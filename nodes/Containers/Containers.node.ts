@@ -31,7 +31,8 @@ export class Containers implements INodeType {
     icon: { light: 'file:../icons/codeInterpreter.svg', dark: 'file:../icons/codeInterpreter.dark.svg' },
     group: ['transform'],
     version: 1,
-    subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
+    subtitle:
+      '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
     description: 'Run Python on your items in a sandboxed container, and move files in and out of it',
     defaults: { name: 'Code Interpreter Containers' },
     usableAsTool: true,

@@ -22,7 +22,7 @@ export class Files implements INodeType {
     icon: { light: 'file:../icons/codeInterpreter.svg', dark: 'file:../icons/codeInterpreter.dark.svg' },
     group: ['transform'],
     version: 1,
-    subtitle: '={{ $parameter["operation"] }}',
+    subtitle: '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
     description: 'Upload files for later analysis steps, and download the ones they made',
     defaults: { name: 'Code Interpreter Files' },
     usableAsTool: true,

@@ -27,7 +27,8 @@ export class Responses implements INodeType {
     icon: { light: 'file:../icons/codeInterpreter.svg', dark: 'file:../icons/codeInterpreter.dark.svg' },
     group: ['transform'],
     version: 1,
-    subtitle: '={{ $parameter["operation"] + ": " + $parameter["resource"] }}',
+    subtitle:
+      '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
     description:
       'Let a model analyse files with Python: a question and data in; an answer, charts and files out',
     defaults: { name: 'Code Interpreter Responses' },

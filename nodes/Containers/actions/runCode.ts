@@ -34,10 +34,15 @@ const show = showFor('container', 'runCode');
 /** Links from output to input items that n8n stores with an execution. */
 const MAX_PAIRS = 10_000;
 
-const EXAMPLE = `# items: the incoming items as a list of dicts; df: the same as a pandas DataFrame
+/** Short lines, because the panel is narrow; runs on any items, also on the empty one of a trigger. */
+const EXAMPLE = `# items: a list of dicts
+# df: the same as a pandas DataFrame
 import matplotlib.pyplot as plt
 
-print(df.describe(include="all"))
+numbers = df.select_dtypes("number")
+if not numbers.empty:
+    numbers.plot()
+    plt.show()
 
 result = items
 `;

@@ -144,6 +144,8 @@ class Running implements N8nProcess {
       N8N_TEMPLATES_ENABLED: 'false',
       N8N_PERSONALIZATION_ENABLED: 'false',
       N8N_HIRING_BANNER_ENABLED: 'false',
+      // Would greet the first visitor of the editor.
+      N8N_DISABLED_MODULES: 'instance-ai',
       // Publishing is noticed by polling.
       N8N_WORKFLOW_PUBLICATION_OUTBOX_POLL_INTERVAL_MS: '200',
       N8N_LOG_LEVEL: process.env['TEST_N8N_LOG_LEVEL'] ?? 'info',

@@ -46,7 +46,7 @@ export function useStage(): Stage {
     scriptFor: (model, ...turns) => script(at.modelUrl, model, turns),
     asked: async (model) => {
       const reply = await fetch(new URL('/control/requests', at.modelUrl));
-      const { data } = (await reply.json()) as { data: readonly RecordedRequest[] };
+      const { data } = (await reply.json()) as { readonly data: readonly RecordedRequest[] };
       return data.map(({ body }) => body).filter((body) => body.model === model);
     },
   };
