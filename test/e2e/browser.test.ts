@@ -24,6 +24,12 @@ plt.show()
 result = {"total": int(df["sales"].sum())}
 `;
 
+const HIDE_MESSAGES = `document.addEventListener('DOMContentLoaded', () => {
+  const style = document.createElement('style');
+  style.textContent = '.el-notification { display: none !important }';
+  document.head.append(style);
+});`;
+
 let browser: Browser | undefined;
 let page: Page;
 
@@ -51,11 +57,7 @@ beforeAll(async () => {
   page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.setDefaultTimeout(PATIENCE_MS);
   // Messages in the corner would hide what the pictures show.
-  await page.addInitScript(() => {
-    const style = document.createElement('style');
-    style.textContent = '.el-notification { display: none !important }';
-    document.addEventListener('DOMContentLoaded', () => document.head.append(style));
-  });
+  await page.addInitScript({ content: HIDE_MESSAGES });
 });
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') await shot(`failed ${task.name}`);
@@ -163,7 +165,7 @@ describe('in the editor', { timeout: 5 * PATIENCE_MS }, () => {
     const picture = output.locator('img[src*="binary-data"]');
     await picture.waitFor();
     await expect
-      .poll(() => picture.evaluate((image) => (image as HTMLImageElement).naturalWidth), {
+      .poll(() => picture.evaluate<number>('(image) => image.naturalWidth'), {
         timeout: PATIENCE_MS,
       })
       .toBeGreaterThan(300);
