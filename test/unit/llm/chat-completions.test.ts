@@ -1,6 +1,8 @@
 /** The adapter against a real HTTP server that misbehaves: what is retried, what is said, what is kept quiet. */
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { modelProviderSchema } from '../../../orchestrator/src/config/model-providers.js';
@@ -193,6 +195,36 @@ describe('errors that trying again does not help', () => {
     fake.script('m', { fault: { kind: 'status', status, body } }, { text: 'never' });
     const error = await failure(llm());
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(fake.requests).toHaveLength(1);
+  });
+});
+
+describe('errors in the words of their servers', () => {
+  interface Said {
+    readonly server: string;
+    readonly status?: number;
+    readonly body?: unknown;
+    /** What comes in a stream instead. */
+    readonly stream?: { readonly error: unknown };
+    readonly means: 'context' | 'tools';
+  }
+  const all = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../fixtures/llm/errors.json'), 'utf8'),
+  ) as Said[];
+
+  it.each(all)('$server: $means', async ({ status, body, stream, means }) => {
+    const fault = stream
+      ? ({ kind: 'error', after: 0, error: stream.error } as const)
+      : ({ kind: 'status', status: status ?? 0, body } as const);
+    fake.script('m', { text: 'x', fault }, { text: 'never' });
+    expect(await failure(llm())).toMatchObject(
+      means === 'context'
+        ? {
+            code: 'context_length_exceeded',
+            message: expect.stringContaining("context window of the model 'm'"),
+          }
+        : { code: 'rejected', message: expect.stringContaining("The model 'm' cannot call tools") },
+    );
     expect(fake.requests).toHaveLength(1);
   });
 });

@@ -214,6 +214,32 @@ describe('ends', () => {
   });
 });
 
+describe('probabilities', () => {
+  const chunk = (content: string, logprobs: unknown) => ({
+    choices: [{ index: 0, delta: { content }, logprobs, finish_reason: null }],
+  });
+  const token = (text: string) => ({ token: text, logprob: -1, bytes: null, top_logprobs: [] });
+
+  it('stand with the text of their chunk; bytes are made up where none came', () => {
+    const [event] = new ChunkReader().push(chunk('é!', { content: [token('é'), token('!')] }));
+    expect(event).toEqual({
+      type: 'text',
+      delta: 'é!',
+      logprobs: [
+        { token: 'é', logprob: -1, bytes: [0xc3, 0xa9], top_logprobs: [] },
+        { token: '!', logprob: -1, bytes: [33], top_logprobs: [] },
+      ],
+    });
+  });
+
+  it.each([[null], [{}], [{ content: null }], [{ content: [null, { token: 1 }] }], ['text']])(
+    'are left out when they are %j',
+    (logprobs) => {
+      expect(new ChunkReader().push(chunk('a', logprobs))).toEqual([{ type: 'text', delta: 'a' }]);
+    },
+  );
+});
+
 describe('oddities', () => {
   it('ignores empty and null deltas, empty choices, chunks without any', () => {
     const odd = [

@@ -44,10 +44,13 @@ export interface Names {
 }
 
 const CONTEXT =
-  /context[ _-]?(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|exceeds? .{0,40}(max_model_len|n_ctx)|input .{0,30}too long/i;
+  /context[ _-]?(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|exceeds? (the )?(available )?context|exceeds? .{0,40}(max_model_len|n_ctx)|input .{0,30}too long/i;
 const CONTEXT_CODES = new Set(['context_length_exceeded', 'exceed_context_size_error', 'context_exceeded']);
 const USED_UP = new Set(['insufficient_quota', 'billing_hard_limit_reached']);
-const CONTEXT_STATUS = new Set([400, 413, 422, 500]);
+/** 502 stands for an error in the middle of a stream, which has no status of its own. */
+const CONTEXT_STATUS = new Set([400, 413, 422, 500, 502]);
+const NO_TOOLS =
+  /(does not|doesn't|do not) support.{0,30}\btools?\b|\btools?\b.{0,30}(is|are) not supported|endpoints? found that support tool|enable-auto-tool-choice|tools param requires|function calling is not (enabled|supported)/i;
 const MAX_QUOTED = 400;
 
 type StatusFault = Extract<Fault, { kind: 'status' }>;
@@ -84,6 +87,12 @@ function ofStatus(fault: StatusFault, { provider, model }: Names): Verdict {
     return final(
       'context_length_exceeded',
       `The input is too long for the context window of the model '${model}'${quoted(fault.message)}`,
+    );
+  }
+  if (fault.status !== 401 && NO_TOOLS.test(fault.message)) {
+    return final(
+      'rejected',
+      `The model '${model}' cannot call tools the way the model provider '${provider}' serves it (${said})${quoted(fault.message)} Choose another model, or let the operator turn tool calls on.`,
     );
   }
   switch (fault.status) {
