@@ -6,10 +6,11 @@
 import { performance } from 'node:perf_hooks';
 import OpenAI from 'openai';
 import { ModelEndpoint } from '../test/fakes/model-endpoint/server.js';
-import { startServer } from '../test/support/server.js';
+import type { ServerAddress } from '../test/support/server.js';
 import { type Row, summarise } from './measure.js';
 
-const MODEL = 'paced';
+/** The server of the benchmark offers it. */
+export const MODEL = 'paced';
 /** Milliseconds between two tokens: a quick model. */
 const PACE_MS = 5;
 const AIM_MS = 2;
@@ -54,39 +55,31 @@ async function delays(
 }
 
 /** The delay of a token, directly and through the server, in turns, and the difference. */
-export async function tokenLatency(rounds: number, tokens: number): Promise<Row[]> {
-  const fake = await new ModelEndpoint().start();
-  const provider = { name: 'fake', base_url: fake.url, models: [MODEL] };
-  const env = { SANDBOX_POOL: '1g=0', LOG_LEVEL: 'warn', MODEL_PROVIDERS: JSON.stringify([provider]) };
-  const server = await startServer({ name: 'bench-llm', env });
-  try {
-    const read = paths(
-      new OpenAI({ baseURL: fake.url, apiKey: 'none' }),
-      new OpenAI({ baseURL: server.url, apiKey: server.apiKey }),
-    );
-    const found = { direct: [] as number[], ours: [] as number[] };
-    for (let round = -1; round < rounds; round += 1) {
-      for (const path of ['direct', 'ours'] as const) {
-        const times = await delays(fake, read[path], tokens);
-        // The first round warms both up.
-        if (round >= 0) found[path].push(...times);
-      }
+export async function tokenLatency(
+  fake: ModelEndpoint,
+  server: ServerAddress,
+  rounds: number,
+  tokens: number,
+): Promise<Row[]> {
+  const read = paths(
+    new OpenAI({ baseURL: fake.url, apiKey: 'none' }),
+    new OpenAI({ baseURL: server.url, apiKey: server.apiKey }),
+  );
+  const found = { direct: [] as number[], ours: [] as number[] };
+  for (let round = -1; round < rounds; round += 1) {
+    for (const path of ['direct', 'ours'] as const) {
+      const times = await delays(fake, read[path], tokens);
+      // The first round warms both up.
+      if (round >= 0) found[path].push(...times);
     }
-    const direct = summarise('token, endpoint asked directly', found.direct);
-    const ours = summarise('token, through the server', found.ours);
-    const added = {
-      median: ours.median - direct.median,
-      p95: ours.p95 - direct.p95,
-      min: ours.min - direct.min,
-    };
-    return [direct, ours, { ...ours, ...added, name: 'token, added by the server', aim: AIM_MS }];
-  } finally {
-    await server.stop();
-    await fake.stop();
   }
-}
-
-// By itself: node --experimental-transform-types scripts/lib/run-typescript.mjs bench/llm-latency.ts --alone
-if (process.argv.includes('--alone')) {
-  for (const row of await tokenLatency(5, 200)) console.log(JSON.stringify(row));
+  const direct = summarise('token, endpoint asked directly', found.direct);
+  const ours = summarise('token, through the server', found.ours);
+  const added = {
+    median: ours.median - direct.median,
+    p95: ours.p95 - direct.p95,
+    p99: ours.p99 - direct.p99,
+    min: ours.min - direct.min,
+  };
+  return [direct, ours, { ...ours, ...added, name: 'token, added by the server', aim: AIM_MS }];
 }

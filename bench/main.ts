@@ -7,11 +7,12 @@ import { load, machine } from './machine.js';
 import type { Row } from './measure.js';
 import { heading, line } from './report.js';
 import { sandboxes, yardstick } from './steps-sandbox.js';
+import { responses } from './steps-responses.js';
 import { furtherExecution, parallel, transfers, warmCreate } from './steps-server.js';
 
 const RESULTS = join(import.meta.dirname, 'results');
 /** No step begins after this. */
-const BUDGET_MS = 200_000;
+const BUDGET_MS = 300_000;
 const POOL = 2;
 
 const quick = process.argv.includes('--quick');
@@ -21,6 +22,10 @@ const SIZES = quick
 const COUNTS = quick
   ? { coldStarts: 1, pings: 20, yardsticks: 1 }
   : { coldStarts: 5, pings: 500, yardsticks: 5 };
+
+const RESPONSES = quick
+  ? { firstEvents: 3, tokenRounds: 1, tokens: 20, runs: 2, events: 100 }
+  : { firstEvents: 50, tokenRounds: 5, tokens: 200, runs: 50, events: 10_000 };
 
 const begin = Date.now();
 const loadBefore = load();
@@ -89,6 +94,8 @@ async function main(): Promise<void> {
   await step('yardstick', async () => [await yardstick(COUNTS)]);
   await step('transfers', () => transfers(asking, running, SIZES));
   await step('parallel', () => parallel(asking, SIZES));
+  await cleanUp();
+  await step('responses', () => responses(RESPONSES));
 }
 
 try {

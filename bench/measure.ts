@@ -7,6 +7,7 @@ export interface Row {
   readonly n: number;
   readonly median: number;
   readonly p95: number;
+  readonly p99: number;
   readonly min: number;
   /** What is asked of it, if anything. */
   readonly aim?: number;
@@ -40,6 +41,7 @@ export function summarise(
     n: sorted.length,
     median: round(median(sorted)),
     p95: round(quantile(sorted, 0.95)),
+    p99: round(quantile(sorted, 0.99)),
     min: round(sorted[0] ?? Number.NaN),
     ...rest,
   };

@@ -28,8 +28,8 @@ const reasoningSchema = z.strictObject({
   effort: maybe(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])),
   summary: maybe(z.enum(['auto', 'concise', 'detailed'])),
   generate_summary: maybe(z.enum(['auto', 'concise', 'detailed'])),
-  context: maybe(z.enum(['auto', 'current_turn', 'all_turns'])),
-  mode: maybe(z.enum(['standard', 'pro'])),
+  context: maybe(z.enum(['auto', 'current_turn'])),
+  mode: maybe(z.enum(['standard'])),
 });
 
 const unsupported = (message: string) =>
@@ -70,8 +70,8 @@ export const createResponseSchema = z
     prompt_cache_key: maybe(z.string()),
     prompt_cache_retention: maybe(z.enum(['in_memory', 'in-memory', '24h'])),
     prompt_cache_options: maybe(z.record(z.string(), z.unknown())),
-    context_management: maybe(
-      z.array(z.strictObject({ type: z.enum(['compaction']), compact_threshold: maybe(int(1000)) })),
+    context_management: unsupported(
+      "'context_management' is not supported by this server: set 'truncation' to 'auto', or compact the conversation with POST /responses/compact.",
     ),
     prompt: maybe(
       z.strictObject({

@@ -1,0 +1,48 @@
+/** Every endpoint that clients of OpenAI's Responses API may call, and what we do with it. */
+import type { Row } from './compatibility-tables.js';
+
+/** `METHOD /path` below the prefix, as in docs/api/openapi.json. */
+export const ENDPOINTS: Readonly<Record<string, Row>> = {
+  'POST /responses': ['yes', 'JSON, stream, or background.'],
+  'GET /responses/{response_id}': [
+    'yes',
+    '`include`; `stream=true` with `starting_after` for background responses.',
+  ],
+  'DELETE /responses/{response_id}': ['yes', 'Not while it runs.'],
+  'POST /responses/{response_id}/cancel': ['yes', 'Background responses only; again is no error.'],
+  'GET /responses/{response_id}/input_items': ['yes', 'Inherited items included.'],
+  'POST /responses/compact': ['yes', 'The model writes a summary; it is sealed for the project.'],
+  'POST /responses/input_tokens': [
+    'yes',
+    'Counted with `o200k_base`; an estimate for models of other makers.',
+  ],
+  'POST /conversations': ['yes', ''],
+  'GET /conversations/{conversation_id}': ['yes', ''],
+  'POST /conversations/{conversation_id}': ['yes', 'Replaces the metadata.'],
+  'DELETE /conversations/{conversation_id}': ['yes', ''],
+  'POST /conversations/{conversation_id}/items': ['yes', 'Up to 20 at a time.'],
+  'GET /conversations/{conversation_id}/items': ['yes', ''],
+  'GET /conversations/{conversation_id}/items/{item_id}': ['yes', ''],
+  'DELETE /conversations/{conversation_id}/items/{item_id}': ['yes', 'Answers with the conversation.'],
+  'POST /containers': ['partly', 'No network and no skills; `session_key` is ours.'],
+  'GET /containers': ['yes', ''],
+  'GET /containers/{container_id}': ['yes', 'Expired ones too, for 30 days.'],
+  'DELETE /containers/{container_id}': ['yes', 'Ends running code.'],
+  'POST /containers/{container_id}/files': ['yes', 'Multipart `file`, or `file_id` as JSON or multipart.'],
+  'GET /containers/{container_id}/files': ['yes', ''],
+  'GET /containers/{container_id}/files/{file_id}': ['yes', ''],
+  'GET /containers/{container_id}/files/{file_id}/content': ['yes', ''],
+  'DELETE /containers/{container_id}/files/{file_id}': ['yes', 'Gone inside Python as well.'],
+  'POST /files': ['yes', 'Any purpose of OpenAI’s list.'],
+  'GET /files': ['yes', ''],
+  'GET /files/{file_id}': ['yes', 'Container files (`cfile_…`) too.'],
+  'GET /files/{file_id}/content': ['yes', 'For every purpose, and for container files.'],
+  'DELETE /files/{file_id}': ['yes', ''],
+  'POST /uploads': ['yes', ''],
+  'POST /uploads/{upload_id}/parts': ['yes', 'Up to 64 MiB each.'],
+  'POST /uploads/{upload_id}/complete': ['yes', ''],
+  'POST /uploads/{upload_id}/cancel': ['yes', ''],
+  'GET /models': ['yes', 'What is configured, discovered, and `python`.'],
+  'GET /models/{path}': ['yes', 'Ids may hold slashes.'],
+  'DELETE /models/{path}': ['refused', '403: the operator configures models.'],
+};
