@@ -89,7 +89,9 @@ async function parallelRuns({ fake, client }: Parts, runs: number): Promise<Row[
   const total = await timed(async () => {
     each.push(...(await Promise.all(Array.from({ length: runs }, (_, index) => one(index)))));
   });
-  for await (const { id } of client.containers.list()) await client.containers.delete(id);
+  const made: string[] = [];
+  for await (const { id } of client.containers.list()) made.push(id);
+  for (const id of made) await client.containers.delete(id);
   if (errors > 0) throw new Error(`${errors} of ${runs} runs did not print what they should`);
   return [
     summarise(`${runs} streams at once, two executions each: all`, [total], {
