@@ -158,7 +158,11 @@ describe.skipIf(!canMount)('a full disk', () => {
       const large = Readable.from(Array.from({ length: 64 }, () => data));
       const error = await small.write(large).catch((caught: unknown) => caught);
       expect(error).toBeInstanceOf(ApiError);
-      expect(error).toMatchObject({ code: 'storage_full', status: 507, message: expect.stringContaining('full') });
+      expect(error).toMatchObject({
+        code: 'storage_full',
+        status: 507,
+        message: expect.stringContaining('full'),
+      });
       expect(await readdir(join(mountPoint, 'staging'))).toEqual([]);
       const info = await small.write(Readable.from([data]));
       expect(
