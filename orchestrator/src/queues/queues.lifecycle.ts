@@ -24,7 +24,7 @@ const CLOSE_TIMEOUT_MS = 15_000;
  * Looks after workers and queues from boot to stop. Workers start in `onApplicationBootstrap`, when all
  * modules are initialised. The order of stopping, which Nest's phases give:
  *
- * 1. `onModuleDestroy`: the workers take no more jobs and finish those they have (15 s; a job cut off
+ * 1. `onModuleDestroy`: long jobs are let go of (`onStopping`); the workers take no more jobs and finish those they have (15 s; a job cut off
  *    then is delivered again at the next start). Features tear down later, in `beforeApplicationShutdown`.
  * 2. The HTTP server ends its requests; these may still add jobs.
  * 3. `onApplicationShutdown`: queues, their connection and Prisma close.
@@ -37,6 +37,7 @@ export class QueuesLifecycle
   private readonly logger = new Logger('Queues');
   private started = false;
   private draining: Promise<void> | undefined;
+  private readonly stopping: (() => void)[] = [];
 
   constructor(
     private readonly moduleRef: ModuleRef,
@@ -72,7 +73,13 @@ export class QueuesLifecycle
     await this.draining;
   }
 
+  /** For long jobs that another process can take up: called before the workers are waited for. */
+  onStopping(letGo: () => void): void {
+    this.stopping.push(letGo);
+  }
+
   async onModuleDestroy(): Promise<void> {
+    for (const letGo of this.stopping) letGo();
     const late = Promise.withResolvers<'late'>();
     const timer = setTimeout(() => late.resolve('late'), CLOSE_TIMEOUT_MS);
     const outcome = await Promise.race([this.drain(), late.promise]);

@@ -41,6 +41,8 @@ describe('projects', () => {
       name: 'Sales',
       status: 'active',
       memory_pool: '2g',
+      requests_per_minute: null,
+      concurrent_runs: null,
       created_at: expect.any(Number),
     });
     const path = `/admin/v1/projects/${created.body.id}`;

@@ -2,11 +2,12 @@
  * Responses that run without a client. The job delivers, the row decides: whoever claims the row
  * runs it, writes every event under its claim, and stops when another attempt has taken over.
  */
-import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { ExecutionService } from '../../containers/execution.service.js';
 import { RunSlots } from '../../limits/run-slots.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
 import { QUEUES } from '../../queues/queue-names.js';
+import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
 import type { StoredItem } from '../context/context.service.js';
 import { ResponseRepository } from '../response.repository.js';
 import type { CreateResponseRequest } from '../response.schema.js';
@@ -26,7 +27,7 @@ const HEARTBEAT_MS = (LEASE_SECONDS * 1000) / 3;
 const MAX_ATTEMPTS = 5;
 
 @Injectable()
-export class BackgroundService implements OnModuleDestroy {
+export class BackgroundService {
   private readonly logger = new Logger(BackgroundService.name);
   /** Runs accepted by this process, ready to go; another process prepares them again. */
   private readonly prepared = new Map<string, PreparedRun>();
@@ -43,14 +44,16 @@ export class BackgroundService implements OnModuleDestroy {
     private readonly executions: ExecutionService,
     private readonly jobs: JobScheduler,
     private readonly slots: RunSlots,
+    lifecycle: QueuesLifecycle,
   ) {
+    lifecycle.onStopping(() => this.letGo());
     slots.onRelease((key) => {
       if (this.waitingKeys.has(key)) void this.takeUpNext(key);
     });
   }
 
   /** At shutdown: lets go of what runs, so that the next process takes it up at once. */
-  onModuleDestroy(): void {
+  private letGo(): void {
     this.stopping = true;
     for (const controller of this.running.values()) controller.abort(new Error('the server is stopping'));
   }
@@ -108,18 +111,35 @@ export class BackgroundService implements OnModuleDestroy {
     if (!claim) return;
     const controller = new AbortController();
     this.running.set(responseId, controller);
+    // Asked for before this process had it.
+    if (claim.row.cancelRequestedAt) controller.abort(new Error('cancelled by the caller'));
     const beat = setInterval(() => void this.beat(claim, controller), HEARTBEAT_MS);
     try {
       await this.follow(claim, prepared, controller.signal);
     } catch (error) {
-      if (!(error instanceof FencedError)) throw error;
       controller.abort(error);
-      this.logger.warn({ responseId }, 'another attempt took this response over');
+      if (error instanceof FencedError) {
+        this.logger.warn({ responseId }, 'another attempt took this response over');
+      } else if (claim.attempt > MAX_ATTEMPTS) {
+        await this.endAnyhow(claim, error);
+      } else throw error;
     } finally {
       clearInterval(beat);
       this.running.delete(responseId);
       this.live.wake(responseId);
     }
+  }
+
+  /** When even the events that would tell of the failure cannot be written: it must not stay in progress. */
+  private async endAnyhow({ row, attempt }: Claim, error: unknown): Promise<void> {
+    this.logger.error({ err: error, responseId: row.id }, 'a response is given up without its last events');
+    const message = 'The server could not go on with this response. It is not tried again.';
+    await this.log.append(row.id, attempt, [], {
+      ...(row.body as unknown as ResponseObject),
+      status: 'failed',
+      error: { code: 'server_error', message },
+      output: [],
+    });
   }
 
   /** Stops it wherever it runs; resolves when it has ended, or after `waitMs`. */
