@@ -38,6 +38,8 @@ export interface ServerAddress {
 export interface ServerOptions {
   /** Variables of docs/configuration.md that differ from the defaults. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Without Docker: the compiled server with the fake driver, whose sandboxes end with the process. */
+  readonly fakeSandboxes?: boolean;
   /** Shows up in the name of the folder. */
   readonly name?: string;
 }
@@ -84,6 +86,14 @@ const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
   "process.channel.unref(); process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));",
 )}`;
 
+/** Runs a TypeScript file as it is. */
+const TYPESCRIPT = [
+  '--experimental-transform-types',
+  '--disable-warning=ExperimentalWarning',
+  join(ROOT, 'scripts/lib/run-typescript.mjs'),
+];
+const FAKE_MAIN = join(ROOT, 'test/fakes/server/main.ts');
+
 /** Docker's ids of all sandboxes of the server that used this folder. */
 async function sandboxesOf(dataDir: string): Promise<readonly string[]> {
   const idFile = join(dataDir, 'installation-id');
@@ -93,8 +103,10 @@ async function sandboxesOf(dataDir: string): Promise<readonly string[]> {
 }
 
 async function removeSandboxesOf(dataDir: string): Promise<void> {
+  const ids = await sandboxesOf(dataDir);
+  if (ids.length === 0) return;
   const engine = new DockerEngine(engineSettings().dockerHost);
-  await Promise.all((await sandboxesOf(dataDir)).map((id) => engine.remove(id)));
+  await Promise.all(ids.map((id) => engine.remove(id)));
 }
 
 /** Sandboxes of running containers outlive a server on purpose; here they go, and all the rest. */
@@ -125,6 +137,11 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+function engineVariables(): NodeJS.ProcessEnv {
+  const { dockerHost, runtime, image } = engineSettings();
+  return { DOCKER_HOST: dockerHost, SANDBOX_RUNTIME: runtime, SANDBOX_IMAGE: image };
+}
+
 class ServerProcess implements TestServer {
   readonly apiKey = 'sk-contract-test-key-of-the-first-project';
   readonly adminKey = 'admin-contract-test-key';
@@ -132,7 +149,7 @@ class ServerProcess implements TestServer {
   readonly origin: string;
   readonly dataDir: string;
   readonly logFile: string;
-  private readonly main = builtServer();
+  private readonly program: readonly string[];
   private child: ChildProcess | undefined;
 
   constructor(
@@ -142,6 +159,8 @@ class ServerProcess implements TestServer {
     this.dataDir = mkdtempSync(
       join(tmpdir(), `code-interpreter-${options.name ?? 'server'}-${process.pid}-`),
     );
+    const main = builtServer();
+    this.program = options.fakeSandboxes ? [...TYPESCRIPT, FAKE_MAIN, main] : [main];
     this.logFile = join(this.dataDir, 'server.log');
     this.origin = `http://127.0.0.1:${port}`;
     this.url = `${this.origin}/v1`;
@@ -153,7 +172,7 @@ class ServerProcess implements TestServer {
 
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const log = openSync(this.logFile, 'a');
-    this.child = spawn(process.execPath, ['--import', END_WITH_PARENT, this.main], {
+    this.child = spawn(process.execPath, ['--import', END_WITH_PARENT, ...this.program], {
       cwd: ROOT,
       env: { ...this.environment(), ...env },
       stdio: ['ignore', log, log, 'ipc'],
@@ -219,13 +238,10 @@ class ServerProcess implements TestServer {
   }
 
   private environment(): NodeJS.ProcessEnv {
-    const { dockerHost, runtime, image } = engineSettings();
     return {
       PATH: process.env['PATH'],
       TZ: 'Pacific/Auckland',
-      DOCKER_HOST: dockerHost,
-      SANDBOX_RUNTIME: runtime,
-      SANDBOX_IMAGE: image,
+      ...(this.options.fakeSandboxes ? {} : engineVariables()),
       DATA_DIR: this.dataDir,
       PORT: String(this.port),
       API_KEY: this.apiKey,

@@ -80,8 +80,20 @@ describe('a background response', () => {
       async () => (await own.ask(key, 'GET', `/v1/responses/${id}`)).body['status'],
       (status) => status === 'in_progress',
     );
+    // Somebody who follows it does not keep it from stopping either.
+    const followed = own.app.inject({
+      method: 'POST',
+      url: '/v1/responses',
+      headers: { authorization: `Bearer ${key}` },
+      payload: { ...body, stream: true },
+    });
+    await eventually(
+      () => own.prisma.response.count({ where: { status: 'in_progress' } }),
+      (count) => count === 2,
+    );
     const started = performance.now();
     await own.stop();
     expect(performance.now() - started).toBeLessThan(10_000);
+    expect((await followed).body).not.toContain('response.completed');
   });
 });

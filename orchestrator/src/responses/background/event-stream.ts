@@ -1,5 +1,6 @@
 /** The stored events of a response, then live ones, until the terminal event (contract §3.6). */
 import { Injectable } from '@nestjs/common';
+import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
 import { isTerminal } from '../response.state.js';
 import { ResponseRepository } from '../response.repository.js';
 import type { StreamEvent } from '../response.types.js';
@@ -10,13 +11,21 @@ const BATCH = 500;
 
 @Injectable()
 export class EventStream {
+  private stopping = false;
+
   constructor(
     private readonly log: EventLogRepository,
     private readonly live: LiveEvents,
     private readonly responses: ResponseRepository,
-  ) {}
+    lifecycle: QueuesLifecycle,
+  ) {
+    lifecycle.onStopping(() => (this.stopping = true));
+  }
 
-  /** Events with numbers above `after`; ends with the response, or when `signal` aborts. */
+  /**
+   * Events with numbers above `after`; ends with the response, when `signal` aborts, or when the server
+   * stops: the next server goes on with them, and an open stream would keep this one from ending.
+   */
   async *follow(
     projectId: string,
     responseId: string,
@@ -24,7 +33,7 @@ export class EventStream {
     signal: AbortSignal,
   ): AsyncGenerator<StreamEvent> {
     let last = after;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.stopping) {
       const woken = this.live.next(responseId, signal);
       const row = await this.responses.find(projectId, responseId);
       const events = await this.log.read(responseId, last, BATCH);
