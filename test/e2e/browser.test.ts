@@ -165,7 +165,7 @@ describe('in the editor', { timeout: 5 * PATIENCE_MS }, () => {
     const picture = output.locator('img[src*="binary-data"]');
     await picture.waitFor();
     await expect
-      .poll(() => picture.evaluate('(image) => image.naturalWidth'), {
+      .poll(() => picture.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth), {
         timeout: PATIENCE_MS,
       })
       .toBeGreaterThan(300);
