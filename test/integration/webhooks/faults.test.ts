@@ -2,7 +2,13 @@
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../support/api.js';
-import { DeliveriesService } from '../../../orchestrator/src/webhooks/deliveries/deliveries.service.js';
+import { JobScheduler } from '../../../orchestrator/src/queues/job-scheduler.js';
+import { QUEUES } from '../../../orchestrator/src/queues/queue-names.js';
+import {
+  DELIVER,
+  DeliveriesService,
+} from '../../../orchestrator/src/webhooks/deliveries/deliveries.service.js';
+import { startAdminApp } from '../admin/admin-app.js';
 import { useWebhookApp } from './webhook-app.js';
 
 const app = useWebhookApp();
@@ -157,4 +163,40 @@ it('counts what it sent', async () => {
   expect(text).toMatch(/webhook_deliveries_total\{status="delivered"\} [1-9]/);
   expect(text).toMatch(/webhook_deliveries_total\{status="failed"\} [1-9]/);
   expect(text).toMatch(/webhook_attempt_duration_seconds_count\{outcome="unreachable"\} [1-9]/);
+});
+
+it('sends what the job of a dead process still seems to send', async () => {
+  const own = await startAdminApp({ WEBHOOK_TIMEOUT_MS: '30000' });
+  try {
+    const { key } = await own.project();
+    const [slow, stuck] = [app.path(), app.path()];
+    app.receiver.script(slow, 'silent');
+    const register = async (path: string, type: string) =>
+      (
+        await own.ask(key, 'POST', '/v1/webhook_endpoints', {
+          url: app.receiver.url(path),
+          event_types: [type],
+        })
+      ).body.id;
+    const insert = async (id: string, path: string) => {
+      const endpointId = await register(path, 'container.expired');
+      const { projectId } = await own.prisma.webhookEndpoint.findUniqueOrThrow({ where: { id: endpointId } });
+      const event = { eventId: 'evt_x', eventType: 'container.expired', subjectId: 'cntr_x', payload: {} };
+      const nextAttemptAt = new Date(Date.now() - 1_000);
+      await own.prisma.webhookDelivery.create({
+        data: { id, projectId, endpointId, url: '', ...event, nextAttemptAt },
+      });
+    };
+    await insert('wh_slow', slow);
+    // A job under the other one's id is active for thirty seconds, as one of a killed process is.
+    await own.app
+      .get(JobScheduler)
+      .add(QUEUES.webhooks, DELIVER, { deliveryId: 'wh_slow' }, { jobId: 'wh_stuck-new' });
+    await app.receiver.called(slow);
+    await insert('wh_stuck', stuck);
+    expect(await app.receiver.called(stuck, 1, 20_000)).toHaveLength(1);
+  } finally {
+    app.receiver.release();
+    await own.stop();
+  }
 });

@@ -26,6 +26,8 @@ const LATE_MS = 2_000;
 const PARALLEL = 4;
 const SWEEP_EACH = 20;
 const SWEEP_TAKE = 200;
+/** Milliseconds in which the sweep asks for a delivery once. */
+const SWEEP_TURN_MS = 10_000;
 
 const GONE_REASON = 'The endpoint answered 410 Gone.';
 const DISABLED_REASON = 'The endpoint is disabled.';
@@ -50,7 +52,7 @@ export class DeliveriesService {
   /** Called when deliveries were written. They are sent even if this fails: the sweep finds them. */
   async enqueue(deliveryIds: readonly string[]): Promise<void> {
     try {
-      for (const id of deliveryIds) await this.add(id, 0, 0);
+      for (const id of deliveryIds) await this.add(id, 'new', 0);
     } catch (error) {
       this.logger.warn({ err: error }, 'webhook deliveries could not be queued; the sweep takes them');
     }
@@ -59,7 +61,9 @@ export class DeliveriesService {
   /** Enqueues what is due and has no job; called by the sweep. */
   async takeUpForgotten(lateMs = LATE_MS): Promise<number> {
     const rows = await this.deliveries.overdue(lateMs, SWEEP_EACH, SWEEP_TAKE);
-    for (const { id, attempts } of rows) await this.add(id, attempts, 0);
+    // A job of a dead process seems to run until the queue notices, so its id cannot be waited for.
+    const turn = Math.floor(Date.now() / SWEEP_TURN_MS);
+    for (const { id, attempts } of rows) await this.add(id, `${attempts}-${turn}`, 0);
     return rows.length;
   }
 
@@ -101,7 +105,7 @@ export class DeliveriesService {
     const written = await this.deliveries.finish(row, url, outcome, verdict);
     if (!written) return;
     this.tell(claimed, outcome, verdict);
-    if (verdict.status === 'pending') await this.add(row.id, row.attempts, verdict.delayMs);
+    if (verdict.status === 'pending') await this.add(row.id, String(row.attempts), verdict.delayMs);
     if (verdict.status === 'failed' && verdict.gone && endpoint) {
       await this.deliveries.disableEndpoint(endpoint.id, GONE_REASON);
     }
@@ -130,13 +134,9 @@ export class DeliveriesService {
     else this.logger.debug({ ...facts, status: outcome.status }, `webhook ${verdict.status}`);
   }
 
-  /** One job for each try, however often it is asked for. */
-  private async add(id: string, attempts: number, delayMs: number): Promise<void> {
-    await this.jobs.add(
-      QUEUES.webhooks,
-      DELIVER,
-      { deliveryId: id },
-      { jobId: `${id}-${attempts}`, delayMs },
-    );
+  /** One job for the same reason, however often it is asked for. */
+  private async add(id: string, reason: string, delayMs: number): Promise<void> {
+    const jobId = `${id}-${reason}`;
+    await this.jobs.add(QUEUES.webhooks, DELIVER, { deliveryId: id }, { jobId, delayMs });
   }
 }
