@@ -4,13 +4,13 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbeddedPostgres } from '../../orchestrator/src/database/embedded-postgres.js';
 import { DockerEngine } from '../../orchestrator/src/sandboxes/docker/docker-engine.js';
 import { engineSettings } from '../fakes/sandboxes/real-engine.js';
+import { END_WITH_PARENT, freePort } from './child.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 /** Patient, because the machine of a test run may be busy with other things. */
@@ -81,11 +81,6 @@ function builtServer(): string {
   return join(ROOT, 'orchestrator/dist/main.js');
 }
 
-/** Makes the server end when the process that started it is gone, however that ended. */
-const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
-  "process.channel.unref(); process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));",
-)}`;
-
 /** Runs a TypeScript file as it is. */
 const TYPESCRIPT = [
   '--experimental-transform-types',
@@ -126,15 +121,6 @@ async function removeLeftovers(): Promise<void> {
     const pid = FOLDER.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) await removeAll(join(tmpdir(), name));
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => void probe.listen(0, '127.0.0.1', done));
-  const address = probe.address();
-  await new Promise((done) => void probe.close(done));
-  if (address === null || typeof address === 'string') throw new Error('there is no free port');
-  return address.port;
 }
 
 function engineVariables(): NodeJS.ProcessEnv {
