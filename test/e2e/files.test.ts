@@ -58,7 +58,7 @@ describe('a file', () => {
 
 describe('a large file', () => {
   it('goes in and out in pieces, byte for byte', async () => {
-    const content = randomBytes(40 * 1024 * 1024);
+    const content = randomBytes(200 * 1024 * 1024);
     const id = await api.upload('large.bin', content);
     const result = await run(
       [{ json: { id } }],
