@@ -14,6 +14,12 @@ import { createApp } from './http/create-app.js';
 import { DockerSandboxDriver } from './sandboxes/docker/docker.driver.js';
 import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
 
+/**
+ * Milliseconds that requests may take to end after the server was told to stop; then their connections are
+ * closed, which ends what they wait for. Whoever stops a server kills it after 30 s or more.
+ */
+const LAST_REQUESTS_MS = 12_000;
+
 export interface RunningServer {
   readonly app: NestFastifyApplication;
   /** Base URL of the API. */
@@ -63,6 +69,16 @@ async function checkDriver(driver: SandboxDriver, env: Env): Promise<void> {
   }
 }
 
+/** A client may wait for a model that says nothing, for as long as the model's time limit is. */
+async function close(app: NestFastifyApplication): Promise<void> {
+  const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), LAST_REQUESTS_MS);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(cut);
+  }
+}
+
 export interface BootOptions {
   /** For tests: a driver that is used instead of Docker's. */
   readonly driver?: SandboxDriver;
@@ -77,7 +93,7 @@ export async function boot(env: Env, options: BootOptions = {}): Promise<Running
   let postgres: EmbeddedPostgres | undefined;
   let app: NestFastifyApplication | undefined;
   const stop = async () => {
-    await app?.close();
+    if (app) await close(app);
     await postgres?.stop();
   };
   try {
