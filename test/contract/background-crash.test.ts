@@ -11,7 +11,7 @@ import { WebhookReceiver } from '../fakes/webhook-receiver/receiver.js';
 import { Api, eventually } from '../support/api.js';
 import { showLogOnFailure } from '../support/project.js';
 import { startServer, type TestServer } from '../support/server.js';
-import { python, type Response, type StreamEvent } from '../contract/model-server.js';
+import { python, type Response, type StreamEvent } from './model-server.js';
 
 const START_TIMEOUT_MS = 300_000;
 const END_TIMEOUT_MS = 120_000;
@@ -49,7 +49,7 @@ const PHASES: readonly Phase[] = [
   },
   {
     name: 'running',
-    turns: [{ calls: [python('sleep:300000')] }, { text: 'running' }],
+    turns: [{ calls: [python('import time\ntime.sleep(300)')] }, { text: 'running' }],
     reached: (events) => has(events, 'response.code_interpreter_call.interpreting'),
     limited: true,
     answer: 'running',
@@ -64,7 +64,7 @@ const PHASES: readonly Phase[] = [
   },
   {
     name: 'between',
-    turns: [{ calls: [python('print:42')] }, { fault: STALL }, { text: 'between' }],
+    turns: [{ calls: [python('print(42)')] }, { fault: STALL }, { text: 'between' }],
     reached: (events) =>
       has(events, 'response.code_interpreter_call.completed') && fake.requestsOf('between').length > 1,
     answer: 'between',
@@ -90,7 +90,6 @@ beforeAll(async () => {
   const provider = { name: 'fake', base_url: fake.url, models, max_retries: 0, timeout_ms: 120_000 };
   server = await startServer({
     name: 'background',
-    fakeSandboxes: true,
     env: { SANDBOX_POOL: '1g=2', MODEL_PROVIDERS: JSON.stringify([provider]) },
   });
   const admin = new Api(`${server.origin}/admin/v1`, server.adminKey);
