@@ -1,4 +1,7 @@
-/** Keeps secrets that the server must be able to read again, unlike keys, which are only compared. */
+/**
+ * Keeps secrets that the server must be able to read again, unlike keys, which are only compared: those of
+ * webhooks, in the database, and what compaction items stand for, with the client.
+ */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { ENV } from '../config/config.module.js';
@@ -21,7 +24,7 @@ export class SecretBox {
     this.key = this.derive('seal');
   }
 
-  /** `owner` is the row's id: a sealed secret that is moved to another row does not open. */
+  /** `owner`, such as the row's id, is part of the seal: a secret that is moved elsewhere does not open. */
   seal(owner: string, secret: string): string {
     const iv = randomBytes(IV_BYTES);
     const cipher = createCipheriv(CIPHER, this.key, iv).setAAD(Buffer.from(owner));
@@ -29,11 +32,21 @@ export class SecretBox {
     return `${VERSION}.${Buffer.concat([iv, cipher.getAuthTag(), content]).toString('base64url')}`;
   }
 
-  /** Throws when it was sealed with another key or for another owner. */
+  /** For what the database holds: throws when it was sealed with another key or for another owner. */
   open(owner: string, sealed: string): string {
+    const secret = this.tryOpen(owner, sealed);
+    if (secret !== null) return secret;
+    throw new Error(
+      'a secret in the database was encrypted with another key than SECRETS_KEY or DATA_DIR/secrets-key, or was changed',
+    );
+  }
+
+  /** For what a client sends back: null when it was not sealed here for this owner. */
+  tryOpen(owner: string, sealed: string): string | null {
     const [version, text = ''] = sealed.split('.');
-    if (version !== VERSION) throw new Error('a secret in the database has an unknown form');
+    if (version !== VERSION) return null;
     const bytes = Buffer.from(text, 'base64url');
+    if (bytes.length < IV_BYTES + TAG_BYTES) return null;
     const iv = bytes.subarray(0, IV_BYTES);
     const decipher = createDecipheriv(CIPHER, this.key, iv, { authTagLength: TAG_BYTES })
       .setAAD(Buffer.from(owner))
@@ -41,11 +54,9 @@ export class SecretBox {
     try {
       const content = decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES));
       return Buffer.concat([content, decipher.final()]).toString('utf8');
-    } catch (error) {
-      throw new Error(
-        'a secret in the database was encrypted with another key than SECRETS_KEY or DATA_DIR/secrets-key',
-        { cause: error },
-      );
+    } catch {
+      // The tag does not match: another key, another owner, or other bytes.
+      return null;
     }
   }
 

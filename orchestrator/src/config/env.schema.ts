@@ -118,7 +118,7 @@ export const envSchema = z.object({
     'secret',
   ),
   SECRETS_KEY: text(
-    'Encrypts the secrets of webhooks in the database; when absent one is made at first start and kept in DATA_DIR/secrets-key.',
+    'Encrypts the secrets of webhooks in the database, and compaction items; when absent one is made at first start and kept in DATA_DIR/secrets-key.',
     'secret',
   ),
   METRICS_PUBLIC: flag(false, 'Answer GET /metrics without a key; otherwise it needs the admin key.'),

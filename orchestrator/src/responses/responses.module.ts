@@ -10,7 +10,6 @@ import { EventStream } from './background/event-stream.js';
 import { LiveEvents } from './background/live-events.js';
 import { CompactService } from './compaction/compact.service.js';
 import { CompactionsService } from './compaction/compactions.service.js';
-import { SealKeyRepository } from './compaction/seal-key.repository.js';
 import { ContextService } from './context/context.service.js';
 import { InputFiles } from './context/input-files.js';
 import { PromptWriter } from './context/prompt-writer.js';
@@ -38,7 +37,6 @@ import { RunFactory } from './run-factory.js';
     InputTokensService,
     CompactService,
     CompactionsService,
-    SealKeyRepository,
     RunFactory,
     ItemsService,
     BackgroundService,

@@ -17,7 +17,7 @@ describe('the secret box', () => {
     expect(boxOf('one').open('whe_1', sealed)).toBe(SECRET);
     expect(() => boxOf('one').open('whe_2', sealed)).toThrow('another key');
     expect(() => boxOf('two').open('whe_1', sealed)).toThrow('SECRETS_KEY');
-    expect(() => boxOf('one').open('whe_1', SECRET)).toThrow('unknown form');
+    expect(() => boxOf('one').open('whe_1', SECRET)).toThrow('another key');
   });
 
   it('seals differently each time, and does not show what is inside', () => {
@@ -27,10 +27,20 @@ describe('the secret box', () => {
     expect(Buffer.from(a.slice(3), 'base64url').includes('whsec')).toBe(false);
   });
 
-  it.each([3, 15, 20, 30, 45])('does not open what was changed at character %i', (index) => {
-    const sealed = boxOf('one').seal('whe_1', SECRET);
-    const changed = `${sealed.slice(0, index)}${sealed[index] === 'A' ? 'B' : 'A'}${sealed.slice(index + 1)}`;
-    expect(() => boxOf('one').open('whe_1', changed)).toThrow('another key');
+  it('does not open when any byte of it was changed or cut off', () => {
+    const box = boxOf('one');
+    const [version, text] = box.seal('whe_1', SECRET).split('.');
+    const bytes = Buffer.from(text!, 'base64url');
+    const opens = (content: Buffer) => box.tryOpen('whe_1', `${version}.${content.toString('base64url')}`);
+    expect(opens(bytes)).toBe(SECRET);
+    for (let index = 0; index < bytes.length; index += 1) {
+      const changed = Buffer.from(bytes);
+      changed[index]! ^= 1;
+      expect(opens(changed)).toBeNull();
+      expect(opens(bytes.subarray(0, index))).toBeNull();
+    }
+    expect(box.tryOpen('whe_1', '')).toBeNull();
+    expect(box.tryOpen('whe_1', 'v2.AAAA')).toBeNull();
   });
 
   it('keeps a key of its own in a file that only its owner reads', () => {

@@ -81,7 +81,7 @@ export class CompactService {
       id: newId.response(),
       object: 'response.compaction',
       created_at: toUnix(new Date()),
-      output: [...userMessages(gathered), await this.item(projectId, gathered, text)],
+      output: [...userMessages(gathered), this.item(projectId, gathered, text)],
       usage: meter.total(),
     };
   }
@@ -120,12 +120,12 @@ export class CompactService {
     }
   }
 
-  private async item(projectId: string, gathered: Gathered, summary: string) {
+  private item(projectId: string, gathered: Gathered, summary: string) {
     const containers = this.context.containersOf(gathered);
     return {
       id: newId.compaction(),
       type: 'compaction',
-      encrypted_content: await this.compactions.close(projectId, { summary, containers }),
+      encrypted_content: this.compactions.close(projectId, { summary, containers }),
     };
   }
 }

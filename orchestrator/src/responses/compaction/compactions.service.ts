@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { SecretBox } from '../../auth/secret-box.js';
 import { ApiError } from '../../common/api-error.js';
 import type { InputItem } from '../input.schema.js';
-import { seal, unseal } from './seal.js';
-import { SealKeyRepository } from './seal-key.repository.js';
 
 /** What a compaction item stands for. */
 const compactedSchema = z.object({
@@ -16,21 +15,24 @@ export type Compacted = z.output<typeof compactedSchema>;
 /** Compaction items of a context, opened. */
 export type Opened = ReadonlyMap<InputItem, Compacted>;
 
-/** Makes and reads the content of compaction items. */
+/** Part of the seal, so that no project reads the items of another one. */
+const ownerOf = (projectId: string): string => `compaction:${projectId}`;
+
+/** Makes and reads the content of compaction items: clients keep it, and can neither read nor change it. */
 @Injectable()
 export class CompactionsService {
-  constructor(private readonly keys: SealKeyRepository) {}
+  constructor(private readonly box: SecretBox) {}
 
-  async close(projectId: string, compacted: Compacted): Promise<string> {
-    return seal(await this.keys.key(), projectId, JSON.stringify(compacted));
+  close(projectId: string, compacted: Compacted): string {
+    return this.box.seal(ownerOf(projectId), JSON.stringify(compacted));
   }
 
   /** Throws 400 for one that was not made here for this project. `own`: index of the request's first item. */
-  async open(projectId: string, items: readonly InputItem[], own: number): Promise<Opened> {
+  open(projectId: string, items: readonly InputItem[], own: number): Opened {
     const opened = new Map<InputItem, Compacted>();
     for (const [index, item] of items.entries()) {
       if (item.type !== 'compaction') continue;
-      const text = unseal(await this.keys.key(), projectId, item.encrypted_content);
+      const text = this.box.tryOpen(ownerOf(projectId), item.encrypted_content);
       if (text === null) {
         const param = index < own ? 'input' : `input[${index - own}].encrypted_content`;
         throw new ApiError(

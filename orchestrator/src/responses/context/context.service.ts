@@ -67,7 +67,7 @@ export class ContextService {
     const input = stored ?? (await this.input(projectId, request.input));
     const items: InputItem[] = [...earlier, ...input];
     this.checkAnswered(items);
-    const compactions = await this.compactions.open(projectId, items, earlier.length);
+    const compactions = this.compactions.open(projectId, items, earlier.length);
     return { input, items, compactions };
   }
 
