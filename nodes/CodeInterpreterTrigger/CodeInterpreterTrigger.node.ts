@@ -19,7 +19,8 @@ interface Registration extends IDataObject {
 interface Endpoint {
   id: string;
   url: string;
-  secret?: string;
+  /** In the answer to its creation only. */
+  signing_secret?: string;
 }
 
 const isGone = (error: unknown): boolean => error instanceof NodeApiError && error.httpCode === '404';
@@ -121,13 +122,13 @@ export class CodeInterpreterTrigger implements INodeType {
           path: '/webhook_endpoints',
           body: {
             url: this.getNodeWebhookUrl('default'),
-            events,
+            event_types: events,
             name: `n8n: ${this.getWorkflow().name ?? 'workflow'}`.slice(0, 256),
           },
         });
         const stored = this.getWorkflowStaticData('node') as Registration;
         stored.endpointId = endpoint.id;
-        stored.secret = endpoint.secret;
+        stored.secret = endpoint.signing_secret;
         return true;
       },
 

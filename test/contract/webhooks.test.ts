@@ -35,7 +35,7 @@ const respond = (fields: object = {}) =>
     ...fields,
   });
 const register = (path: string) =>
-  api.ok<{ id: string; secret: string }>('POST', '/webhook_endpoints', {
+  api.ok<{ id: string; signing_secret: string }>('POST', '/webhook_endpoints', {
     url: receiver.url(path),
     event_types: ['response.completed', 'response.failed'],
   });
@@ -54,7 +54,7 @@ const delivered = (subject: string) =>
 
 describe('an event', () => {
   it('that was being sent when the server was killed comes after the restart, under the same id', async () => {
-    const { id: endpoint, secret } = await register('/killed');
+    const { id: endpoint, signing_secret: secret } = await register('/killed');
     receiver.script('/killed', 'silent');
     const { id } = await respond();
     await receiver.called('/killed');

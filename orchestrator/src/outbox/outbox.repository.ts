@@ -4,10 +4,9 @@
  * webhooks feature sends them; what it is not woken for it finds by itself.
  */
 import { Injectable } from '@nestjs/common';
-import { newId } from '../common/ids.js';
-import { toUnix } from '../common/time.js';
 import type { Prisma } from '../database/generated/client.js';
-import type { EventType, OutboxEvent } from './event.types.js';
+import { newEvent } from './event.js';
+import type { EventType } from './event.types.js';
 
 export interface Announcement {
   readonly projectId: string;
@@ -40,10 +39,6 @@ const INSERT = `
     FROM receivers
   RETURNING "id"`;
 
-function eventOf({ type, subjectId }: Announcement, now: Date): OutboxEvent {
-  return { id: newId.event(), object: 'event', type, created_at: toUnix(now), data: { id: subjectId } };
-}
-
 @Injectable()
 export class OutboxRepository {
   private listener: Listener | undefined;
@@ -56,7 +51,7 @@ export class OutboxRepository {
     if (announcements.length === 0) return [];
     const now = new Date();
     const told = announcements.map((announcement) => {
-      const payload = eventOf(announcement, now);
+      const payload = newEvent(announcement.type, announcement.subjectId, now);
       return { ...announcement, eventId: payload.id, payload };
     });
     const rows = await tx.$queryRawUnsafe<{ id: string }[]>(INSERT, JSON.stringify(told));

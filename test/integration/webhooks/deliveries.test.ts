@@ -74,7 +74,7 @@ describe('events', () => {
     const stranger = `${path}-stranger`;
     await app.post(
       '/webhook_endpoints',
-      { url: app.receiver.url(stranger), events: RESPONSE_EVENTS },
+      { url: app.receiver.url(stranger), event_types: RESPONSE_EVENTS },
       other.key,
     );
     const { id: response } = await app.respond();

@@ -85,7 +85,10 @@ describe('a receiver that does not take it', () => {
     app.receiver.mostAtOnce = 0;
     await Promise.all(Array.from({ length: 12 }, () => app.respond()));
     await app.receiver.called(slow.path, 4);
-    await app.post('/webhook_endpoints', { url: app.receiver.url(fast), events: ['response.completed'] });
+    await app.post('/webhook_endpoints', {
+      url: app.receiver.url(fast),
+      event_types: ['response.completed'],
+    });
     const { id } = await app.respond();
     await app.receiver.called(fast);
     expect(app.receiver.mostAtOnce).toBeLessThanOrEqual(4 + 1);

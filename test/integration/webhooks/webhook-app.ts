@@ -48,7 +48,7 @@ export class WebhookApp {
       url: this.receiver.url(path),
       event_types: events,
     });
-    return { path, id: body.id, secret: body.secret };
+    return { path, id: body.id, secret: String(body['signing_secret']) };
   }
 
   get(path: string): Promise<Answer> {

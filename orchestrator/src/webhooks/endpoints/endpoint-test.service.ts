@@ -2,7 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError, notFound } from '../../common/api-error.js';
 import { newId } from '../../common/ids.js';
-import { toUnix } from '../../common/time.js';
+import { newEvent } from '../../outbox/event.js';
 import type { EventType, OutboxEvent } from '../../outbox/event.types.js';
 import { WebhookSender } from '../deliveries/webhook-sender.js';
 import { signedHeaders } from '../signing/signature.js';
@@ -41,7 +41,5 @@ export class EndpointTestService {
 }
 
 /** Its subject is new, so nobody takes it for one that exists. */
-function sampleOf(type: EventType, now: Date): OutboxEvent {
-  const subject = type === 'container.expired' ? newId.container() : newId.response();
-  return { id: newId.event(), object: 'event', type, created_at: toUnix(now), data: { id: subject } };
-}
+const sampleOf = (type: EventType, now: Date): OutboxEvent =>
+  newEvent(type, type === 'container.expired' ? newId.container() : newId.response(), now);

@@ -1,7 +1,6 @@
 /**
  * Webhook endpoints as the official client of OpenAI knows them (`client.webhooks.create(…)`).
- * `events` and `secret` are other spellings of `event_types` and `signing_secret`; `enabled` and
- * `disabled_reason` are ours.
+ * `enabled` and `disabled_reason` are ours.
  */
 import { z } from 'zod';
 import { pageQuery } from '../../common/pagination.js';
@@ -15,13 +14,10 @@ const eventTypes = z
   .max(EVENT_TYPES.length)
   .transform((types) => [...new Set(types)]);
 
-const ALIAS = 'Another spelling of event_types.';
-
 export const createEndpointSchema = z
   .strictObject({
     url: z.string().meta({ description: 'http:// or https://; receives a POST for each event.' }),
-    event_types: maybe(eventTypes),
-    events: maybe(eventTypes).meta({ description: ALIAS }),
+    event_types: eventTypes,
     name: maybe(nameSchema),
   })
   .meta({ id: 'CreateWebhookEndpointRequest' });
@@ -32,7 +28,6 @@ export const updateEndpointSchema = z
   .strictObject({
     url: maybe(z.string()),
     event_types: maybe(eventTypes),
-    events: maybe(eventTypes).meta({ description: ALIAS }),
     name: maybe(nameSchema),
     enabled: maybe(z.boolean()).meta({ description: 'false: events are not recorded for it.' }),
   })
@@ -86,7 +81,6 @@ export type EndpointObject = z.output<typeof endpointSchema>;
 export const endpointWithSecretSchema = endpointSchema
   .extend({
     signing_secret: z.string().meta({ description: 'Shown this once.' }),
-    secret: z.string().meta({ description: 'The same.' }),
   })
   .meta({ id: 'WebhookEndpointWithSecret' });
 

@@ -32,16 +32,10 @@ export class WebhookEndpointsService {
 
   /** The secret is in this answer and in no other. */
   async create(projectId: string, request: CreateEndpointRequest): Promise<EndpointWithSecret> {
-    const events = eventsOf(request);
-    if (!events) {
-      throw new ApiError('missing_required_parameter', "Missing required parameter: 'event_types'.", {
-        param: 'event_types',
-      });
-    }
     await this.targets.check(request.url, 'url');
     const id = newId.webhookEndpoint();
     const { signingSecret, ...sealed } = this.secrets.create(id);
-    const { url, name = null } = request;
+    const { url, event_types: events, name = null } = request;
     const max = this.env.WEBHOOK_MAX_ENDPOINTS;
     const row = await this.endpoints.insertWithin(max, { id, projectId, url, events, name, ...sealed });
     if (!row) {
@@ -74,7 +68,7 @@ export class WebhookEndpointsService {
   async update(projectId: string, id: string, request: UpdateEndpointRequest): Promise<EndpointObject> {
     const before = await this.find(projectId, id);
     if (request.url !== undefined) await this.targets.check(request.url, 'url');
-    const events = eventsOf(request);
+    const { event_types: events } = request;
     const row = await this.endpoints.update(projectId, id, {
       ...(request.url === undefined ? {} : { url: request.url }),
       ...(events === undefined ? {} : { events }),
@@ -128,15 +122,4 @@ export class WebhookEndpointsService {
 const withSecret = (row: EndpointRow, secret: string): EndpointWithSecret => ({
   ...presentEndpoint(row),
   signing_secret: secret,
-  secret,
 });
-
-function eventsOf(request: Pick<UpdateEndpointRequest, 'event_types' | 'events'>): string[] | undefined {
-  if (request.event_types && request.events) {
-    throw new ApiError(
-      'mutually_exclusive_parameters',
-      "Mutually exclusive parameters: 'events' is another spelling of 'event_types'; send one of them.",
-    );
-  }
-  return request.event_types ?? request.events;
-}
