@@ -12,17 +12,14 @@ import urllib.request
 
 import openai
 import pydantic
+from support import AUTO, OUTPUTS, ContractTest, call_of, client, logs_of
 
-AUTO = {"type": "code_interpreter", "container": {"type": "auto"}}
 CITY = {
     "type": "function",
     "name": "get_city",
     "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
     "strict": True,
 }
-OUTPUTS = ["code_interpreter_call.outputs"]
-
-client = openai.OpenAI(max_retries=0, timeout=110)
 
 
 def control(path="", method="GET", body=None):
@@ -48,14 +45,6 @@ def create(**options):
     return client.responses.create(**{"model": "loop", "input": "go", **options})
 
 
-def call_of(response):
-    return next(item for item in response.output if item.type == "code_interpreter_call")
-
-
-def logs_of(response):
-    return "".join(output.logs for output in call_of(response).outputs or [] if output.type == "logs")
-
-
 def ended(response):
     deadline = time.monotonic() + 60
     while response.status in ("queued", "in_progress") and time.monotonic() < deadline:
@@ -69,14 +58,9 @@ class Place(pydantic.BaseModel):
     inhabitants: int
 
 
-class ModelTest(unittest.TestCase):
+class ModelTest(ContractTest):
     def setUp(self):
         control(method="DELETE")
-
-    def refused(self, error, call, *arguments, **options):
-        with self.assertRaises(error) as caught:
-            call(*arguments, **options)
-        return caught.exception
 
 
 class TestConversations(ModelTest):
