@@ -210,7 +210,7 @@ class Execution:
         self._finish(cause)
 
     def _run_out_of_memory(self) -> None:
-        # First of all: it may be a matter of milliseconds until the host kills more than the kernel.
+        # First of all: it may be a matter of milliseconds until the host ends the sandbox.
         self._room.kernel.kill_now()
         limit = in_words(self._room.watch.limit)
         self._notices.append(

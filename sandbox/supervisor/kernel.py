@@ -155,9 +155,9 @@ class KernelKeeper:
             processes.send_group(self._process.pid, signal.SIGINT)
 
     def kill_now(self) -> None:
-        """The kernel alone, at once; `replace` has to follow."""
+        """The kernel and its children, but for those that left its group, in one call; `replace` has to follow."""
         if self._process is not None:
-            processes.send(self._process.pid, signal.SIGKILL)
+            processes.send_group(self._process.pid, signal.SIGKILL)
 
     def replace(self) -> None:
         """Ends every process of user code and starts afresh. The user is not told: it asked for this."""

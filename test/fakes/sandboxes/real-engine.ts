@@ -57,7 +57,7 @@ export class TestInstallation {
       channelDir: this.channelDir,
       installationId: this.id,
       maxProcesses: 128,
-      headroomBytes: 134_217_728,
+      headroomBytes: 268_435_456,
       startTimeoutMs: 60_000,
       allowInsecure: false,
       logger: { debug: log, info: log, warn: log, error: log },

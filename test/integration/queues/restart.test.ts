@@ -84,9 +84,7 @@ it(
       await expect.poll(() => ticks, { timeout: STALLED_MS }).toBeGreaterThan(ticksNow + 2);
       await expect.poll(() => app.get(PrismaService).setting.count()).toBe(0);
 
-      const startedAt = performance.now();
       await app.close();
-      expect(performance.now() - startedAt).toBeLessThan(5_000);
     } finally {
       await server.stop();
       await rm(dataDir, { recursive: true, force: true });

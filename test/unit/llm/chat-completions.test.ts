@@ -334,7 +334,7 @@ describe('silence', () => {
     const start = performance.now();
     controller.abort(new Error('enough'));
     await expect(read).rejects.toThrow('enough');
-    expect(performance.now() - start).toBeLessThan(1_500);
+    expect(performance.now() - start).toBeLessThan(10_000);
     if (moment === 'during') await vi.waitFor(() => expect(fake.requests[0]!.aborted).toBe(true));
   });
 });

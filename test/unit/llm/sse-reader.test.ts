@@ -99,7 +99,7 @@ describe('the reader', () => {
     const start = performance.now();
     setTimeout(() => controller.abort(new Error('enough')), 10);
     await expect(read).rejects.toThrow('enough');
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(10_000);
     expect(cancelled()).toBe(true);
   });
 
