@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { engineIsSkipped, TestInstallation } from '../fakes/sandboxes/real-engine.js';
 import { python } from './sandbox-driver.dialect.js';
-import { codeOf } from './sandbox-driver.helpers.js';
+import { codeOf, run } from './sandbox-driver.helpers.js';
 import { sandboxDriverContract, SPEC } from './sandbox-driver.suite.js';
 
 describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
@@ -50,6 +50,25 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
     });
 
     afterAll(() => failed.remove());
+  });
+
+  // The exits of its processes and the engine's order to kill once crossed, in one case of three,
+  // which took a second for each process.
+  it('removes a sandbox of many processes as quickly as any', { timeout: 180_000 }, async () => {
+    const driver = here.newDriver();
+    for (let n = 0; n < 4; n += 1) {
+      const sandbox = await driver.create({ ...SPEC, memoryBytes: 1_073_741_824 });
+      await sandbox.claim();
+      const told = await run(
+        sandbox,
+        `import subprocess\nmany = [subprocess.Popen(['sleep', '1000']) for _ in range(60)]\nlen(many)`,
+      );
+      expect(told.result).toBe('60');
+      const beganAt = performance.now();
+      await driver.destroy(sandbox.id);
+      expect(performance.now() - beganAt).toBeLessThan(20_000);
+    }
+    await driver.close();
   });
 
   it('leaves no container and no folder', async () => {

@@ -140,6 +140,20 @@ export class DockerEngine {
   }
 
   /**
+   * Until the engine has noticed that a container ended, at most `timeoutMs`. For a container whose
+   * process was killed: containerd's shim tells of exits one after the other and gives each a second
+   * while it carries out an order to kill, so such an order is not to be given before.
+   */
+  async waitForEnd(name: string, timeoutMs: number): Promise<void> {
+    const abortSignal = AbortSignal.timeout(timeoutMs);
+    // Whatever comes of it, what follows is the removal, which tells what is wrong.
+    await this.#docker
+      .getContainer(name)
+      .wait({ condition: 'not-running', abortSignal })
+      .catch(() => undefined);
+  }
+
+  /**
    * Kills and removes; idempotent. Tries again while the engine is busy with the same container or
    * hiccups, for some four seconds.
    */

@@ -16,7 +16,7 @@ import { toCreateOptions, type ContainerSettings } from './container-config.js';
 import { DockerEngine, type ContainerState } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
 import { HostCheck } from './host-check.js';
-import { killLeftovers, killSentry } from './leftover-processes.js';
+import { endSentry, killLeftovers } from './leftover-processes.js';
 import { fromLabels, installationPrefix, toLabels } from './sandbox-labels.js';
 import type { SupervisorClient } from './supervisor-client.js';
 import { goneError } from './supervisor-errors.js';
@@ -53,6 +53,8 @@ export interface DockerDriverOptions {
 
 const LOG_LINES = 15;
 const MAX_LOG_CHARS = 1_000;
+/** Within which the engine has noticed that a sandbox ended, in milliseconds. */
+const END_PATIENCE_MS = 10_000;
 
 const newId = (): SandboxId => randomBytes(10).toString('hex') as SandboxId;
 
@@ -227,7 +229,9 @@ export class DockerSandboxDriver extends SandboxDriver {
     const name = this.#nameOf(id);
     const state = await this.#find(name);
     if (state !== undefined) {
-      await killSentry(state.pid, state.engineId);
+      // An order to kill that crosses the ends of many processes costs a second for each of them.
+      if (state.running && (await endSentry(state.pid, state.engineId)))
+        await this.#engine.waitForEnd(name, END_PATIENCE_MS);
       await this.#engine.remove(name);
       const leaked = await killLeftovers(state.engineId);
       if (leaked > 0)

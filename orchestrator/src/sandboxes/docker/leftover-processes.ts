@@ -21,20 +21,24 @@ export async function processesOf(engineId: string): Promise<readonly number[]> 
 /**
  * Ends gVisor's own process of a sandbox. One that ran out of memory may take half a minute to
  * follow the engine's orders; this one it follows at once, and the engine then only clears up.
+ * Returns whether the process has ended or is about to; `false` too where the engine's processes
+ * cannot be seen, as from a container.
  */
-export async function killSentry(pid: number, engineId: string): Promise<void> {
-  if (pid <= 1 || !ENGINE_ID.test(engineId)) return;
+export async function endSentry(pid: number, engineId: string): Promise<boolean> {
+  if (pid <= 1 || !ENGINE_ID.test(engineId)) return false;
   const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   // The number may meanwhile belong to somebody else.
-  if (!argv.startsWith('runsc-sandbox') || !argv.includes(engineId)) return;
-  kill(pid);
+  if (argv.startsWith('runsc-sandbox') && argv.includes(engineId)) return kill(pid);
+  // The shim outlives the sandbox: who sees it would also have seen the sandbox.
+  return (await processesOf(engineId)).length > 0;
 }
 
-function kill(pid: number): void {
+/** Returns whether the process has ended or is about to: it may belong to an engine that we may use but not signal. */
+function kill(pid: number): boolean {
   try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended by itself, or belongs to an engine that we may use but not signal.
+    return process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 
