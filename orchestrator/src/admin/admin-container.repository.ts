@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { type Container, Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { LIVE_CONTAINER } from '../database/sql.js';
 
 export type AdminContainerRow = Container;
 
@@ -13,12 +14,9 @@ export interface AdminContainerQuery {
   readonly order: 'asc' | 'desc';
 }
 
-/** Running at this moment: the stored state and the idle time together. */
-const LIVE = Prisma.sql`("status" = 'running' AND "lastActiveAt" > (now() AT TIME ZONE 'utc') - make_interval(mins => "idleMinutes"))`;
-
 const STATUS: Readonly<Record<'running' | 'expired' | 'deleted', Prisma.Sql>> = {
-  running: LIVE,
-  expired: Prisma.sql`("status" = 'expired' OR ("status" = 'running' AND NOT ${LIVE}))`,
+  running: LIVE_CONTAINER,
+  expired: Prisma.sql`("status" = 'expired' OR ("status" = 'running' AND NOT ${LIVE_CONTAINER}))`,
   deleted: Prisma.sql`"status" = 'deleted'`,
 };
 

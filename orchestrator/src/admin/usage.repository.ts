@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { at, LIVE_CONTAINER, NOW } from '../database/sql.js';
 
 /** From `from` on, and before `to`; absent means without a bound. */
 export interface Period {
@@ -33,9 +34,6 @@ export interface ResponseUse {
 type Sums = { readonly projectId: string } & Readonly<Record<string, bigint | string | null>>;
 type ByProject<T> = ReadonlyMap<string, T>;
 
-const at = (date: Date): Prisma.Sql =>
-  Prisma.sql`(to_timestamp(${date.getTime()}::double precision / 1000) AT TIME ZONE 'utc')`;
-
 /** SQL that limits "createdAt" to the period. */
 function within({ from, to }: Period): Prisma.Sql {
   const parts = [Prisma.sql`TRUE`];
@@ -58,8 +56,7 @@ export class UsageRepository {
   async containers(ids: readonly string[]): Promise<ByProject<ContainerUse>> {
     const rows = await this.prisma.$queryRaw<Sums[]>`
       SELECT "projectId", count(*) AS count, sum("memoryBytes")::bigint AS bytes FROM "Container"
-       WHERE "projectId" = ANY(${[...ids]}::text[]) AND "status" = 'running'
-         AND "lastActiveAt" > (now() AT TIME ZONE 'utc') - make_interval(mins => "idleMinutes")
+       WHERE "projectId" = ANY(${[...ids]}::text[]) AND ${LIVE_CONTAINER}
        GROUP BY "projectId"`;
     return byProject(rows, (row) => ({ running: number(row, 'count'), memoryBytes: number(row, 'bytes') }));
   }
@@ -69,7 +66,7 @@ export class UsageRepository {
     const rows = await this.prisma.$queryRaw<Sums[]>`
       SELECT "projectId", count(*) AS count, sum("bytes")::bigint AS bytes FROM "File"
        WHERE "projectId" = ANY(${[...ids]}::text[])
-         AND ("expiresAt" IS NULL OR "expiresAt" > now() AT TIME ZONE 'utc')
+         AND ("expiresAt" IS NULL OR "expiresAt" > ${NOW})
        GROUP BY "projectId"`;
     return byProject(rows, (row) => ({ count: number(row, 'count'), bytes: number(row, 'bytes') }));
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { ContainerFile } from '../database/generated/client.js';
+import { lockInTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
 
 export type ContainerFileRow = ContainerFile;
@@ -42,7 +43,7 @@ export class ContainerFileRepository {
   /** Inserts, or null when the path is taken by a file that still exists. */
   async insertAtFreePath(file: NewContainerFile): Promise<ContainerFileRow | null> {
     return this.prisma.$transaction(async (tx) => {
-      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`files:${file.containerId}`}, 0))`;
+      await lockInTransaction(tx, 'files', file.containerId);
       const taken = await tx.containerFile.findUnique({
         where: { containerId_path: { containerId: file.containerId, path: file.path } },
       });

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Container, Prisma } from '../database/generated/client.js';
+import { lockInTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
+import * as sql from '../database/sql.js';
 import { type Announcement, OutboxRepository } from '../outbox/outbox.repository.js';
 
 export type ContainerRow = Container;
@@ -39,17 +41,10 @@ export interface ListQuery {
   readonly name?: string | undefined;
 }
 
-/** Columns are UTC without a zone, whatever the session's zone is. */
-const NOW = `(now() AT TIME ZONE 'utc')`;
-
-/**
- * Joined to a statement, it lets that statement's commit return before the disk has it. For what may be
- * forgotten when the machine loses power (a crash of ours forgets nothing): how fresh the idle clock is.
- */
-const RELAXED = `(SELECT set_config('synchronous_commit', 'off', true)) AS relaxed`;
-
-/** SQL of "still running at this moment": the stored state and the idle time together. */
-const LIVE = `"status" = 'running' AND "lastActiveAt" > ${NOW} - make_interval(mins => "idleMinutes")`;
+const NOW = sql.NOW.sql;
+/** How fresh the idle clock is may be forgotten. */
+const RELAXED = sql.RELAXED.sql;
+const LIVE = sql.LIVE_CONTAINER.sql;
 
 const toExpired = (row: { id: string; projectId: string }): Announcement => ({
   projectId: row.projectId,
@@ -75,7 +70,7 @@ export class ContainerRepository {
   ): Promise<ContainerRow> {
     const told: string[] = [];
     const container = await this.prisma.$transaction(async (tx) => {
-      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`pool:${row.projectId}`}, 0))`;
+      await lockInTransaction(tx, 'pool', row.projectId);
       if (row.sessionKey !== undefined) {
         told.push(...(await this.expireSession(tx, row.projectId, row.sessionKey)));
         const existing = await this.findSession(tx, row.projectId, row.sessionKey);

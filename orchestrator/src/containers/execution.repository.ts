@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Execution, Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { RELAXED } from '../database/sql.js';
 import type { ExecutionState } from './execution.state.js';
 
 export type ExecutionRow = Execution;
@@ -40,7 +41,7 @@ export class ExecutionRepository {
              ("id", "containerId", "projectId", "responseId", "code", "timeoutMs", "status", "createdAt", "startedAt")
       SELECT ${row.id}, ${row.containerId}, ${row.projectId}, ${row.responseId ?? null}, ${row.code}, ${row.timeoutMs},
              ${running ? 'running' : 'queued'}::"ExecutionStatus", ${now}, ${running ? now : null}
-        FROM (SELECT set_config('synchronous_commit', 'off', true)) AS relaxed
+        FROM ${RELAXED}
       RETURNING *`;
     return inserted!;
   }

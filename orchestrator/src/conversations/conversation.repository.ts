@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { Conversation, ConversationItem, Prisma } from '../database/generated/client.js';
+import type { Conversation, ConversationItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { NOW, toJson } from '../database/sql.js';
 
 export type ConversationRow = Conversation;
 export type ConversationItemRow = ConversationItem;
@@ -13,10 +14,8 @@ export interface NewItem {
 /** Seconds a lock holds by itself; after that only while the response that took it runs. */
 const LOCK_SECONDS = 30;
 
-const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
-
 const rowsOf = (conversationId: string, items: readonly NewItem[]) =>
-  items.map(({ id, item }) => ({ id, conversationId, item: json(item) }));
+  items.map(({ id, item }) => ({ id, conversationId, item: toJson(item) }));
 
 @Injectable()
 export class ConversationRepository {
@@ -92,10 +91,10 @@ export class ConversationRepository {
   async lock(id: string, responseId: string): Promise<boolean> {
     const count = await this.prisma.$executeRaw`
       UPDATE "Conversation" c
-         SET "lockedBy" = ${responseId}, "lockedUntil" = (now() AT TIME ZONE 'utc') + make_interval(secs => ${LOCK_SECONDS})
+         SET "lockedBy" = ${responseId}, "lockedUntil" = ${NOW} + make_interval(secs => ${LOCK_SECONDS})
        WHERE c."id" = ${id} AND c."deletedAt" IS NULL
          AND (c."lockedBy" IS NULL
-              OR (c."lockedUntil" < (now() AT TIME ZONE 'utc')
+              OR (c."lockedUntil" < ${NOW}
                   AND NOT EXISTS (SELECT 1 FROM "Response" r WHERE r."id" = c."lockedBy" AND r."status" IN ('queued', 'in_progress'))))`;
     return count === 1;
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PrismaService } from '../database/prisma.service.js';
+import { LIVE_CONTAINER } from '../database/sql.js';
 
 export interface ContainerCounts {
   /** Running at this moment, whatever the sweep has written down. */
@@ -14,9 +15,7 @@ export class MetricsRepository {
 
   async containers(): Promise<ContainerCounts> {
     const [row] = await this.prisma.$queryRaw<{ live: bigint; bound: bigint }[]>`
-      SELECT count(*) AS live, count("sandboxId") AS bound FROM "Container"
-       WHERE "status" = 'running'
-         AND "lastActiveAt" > (now() AT TIME ZONE 'utc') - make_interval(mins => "idleMinutes")`;
+      SELECT count(*) AS live, count("sandboxId") AS bound FROM "Container" WHERE ${LIVE_CONTAINER}`;
     return { live: Number(row?.live ?? 0n), bound: Number(row?.bound ?? 0n) };
   }
 }

@@ -5,6 +5,7 @@
  */
 import { Injectable } from '@nestjs/common';
 import type { Prisma } from '../database/generated/client.js';
+import * as sql from '../database/sql.js';
 import { newEvent } from './event.js';
 import type { EventType } from './event.types.js';
 
@@ -19,7 +20,7 @@ export interface Announcement {
 
 type Listener = (deliveryIds: readonly string[]) => void;
 
-const NOW = `(now() AT TIME ZONE 'utc')`;
+const NOW = sql.NOW.sql;
 const NEW_ID = `'wh_' || replace(gen_random_uuid()::text, '-', '')`;
 
 /** A row for each receiver: the project's endpoints that want this type, and the callback URL. */

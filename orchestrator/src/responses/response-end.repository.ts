@@ -1,10 +1,9 @@
 /** What is written together with the end of a response, in the same transaction. */
 import type { Prisma } from '../database/generated/client.js';
+import { toJson } from '../database/sql.js';
 import type { EventType } from '../outbox/event.types.js';
 import type { OutboxRepository } from '../outbox/outbox.repository.js';
 import type { ResponseObject } from './response.types.js';
-
-const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
 
 /** The output items; and all items of the response at the end of its conversation, if it has one. */
 export async function writeOutput(
@@ -21,7 +20,7 @@ export async function writeOutput(
       projectId,
       kind: 'output' as const,
       position,
-      item: json(item),
+      item: toJson(item),
     })),
   });
   if (!response.conversation) return;
@@ -35,10 +34,10 @@ export async function writeOutput(
     orderBy: { position: 'asc' },
   });
   await tx.conversationItem.createMany({
-    data: [...input, ...output.map((item) => ({ id: item.id, item: json(item) }))].map(({ id, item }) => ({
+    data: [...input, ...output.map((item) => ({ id: item.id, item: toJson(item) }))].map(({ id, item }) => ({
       id,
       conversationId,
-      item: json(item),
+      item: toJson(item),
     })),
     skipDuplicates: true,
   });

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { Prisma, Response, ResponseItem } from '../database/generated/client.js';
+import type { Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { toJson } from '../database/sql.js';
 import { OutboxRepository } from '../outbox/outbox.repository.js';
 import { announceEnd, ENDED, writeOutput } from './response-end.repository.js';
 import type { InputItem } from './input.schema.js';
@@ -26,8 +27,6 @@ export interface NewResponseRow {
   readonly input: readonly (InputItem & { id: string })[];
 }
 
-const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
-
 @Injectable()
 export class ResponseRepository {
   constructor(
@@ -42,15 +41,15 @@ export class ResponseRepository {
       data: {
         ...columns,
         status: body.status,
-        request: json(request),
-        body: json(stored),
+        request: toJson(request),
+        body: toJson(stored),
         items: {
           create: input.map((item, position) => ({
             id: item.id,
             projectId: row.projectId,
             kind: 'input' as const,
             position,
-            item: json(item),
+            item: toJson(item),
           })),
         },
       },
@@ -65,7 +64,7 @@ export class ResponseRepository {
         where: { id: response.id, status: { in: ['queued', 'in_progress'] } },
         data: {
           status: response.status,
-          body: json(stored),
+          body: toJson(stored),
           completedAt: response.completed_at === null ? null : new Date(response.completed_at * 1000),
         },
         select: ENDED,
@@ -134,7 +133,7 @@ export class ResponseRepository {
       const told = await this.prisma.$transaction(async (tx) => {
         const [ended] = await tx.response.updateManyAndReturn({
           where: { id: row.id, status: row.status },
-          data: { status: 'failed', body: json(body) },
+          data: { status: 'failed', body: toJson(body) },
           select: ENDED,
         });
         return ended ? announceEnd(tx, this.outbox, ended) : [];

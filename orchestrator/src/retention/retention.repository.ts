@@ -2,13 +2,10 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { at } from '../database/sql.js';
 
 const RUNNING_RESPONSE = ['queued', 'in_progress'] as const;
 const RUNNING_EXECUTION = ['queued', 'running'] as const;
-
-/** A moment for raw SQL; columns are UTC without a zone, whatever the session's zone is. */
-const at = (date: Date): Prisma.Sql =>
-  Prisma.sql`(to_timestamp(${date.getTime()}::double precision / 1000) AT TIME ZONE 'utc')`;
 
 const idsOf = (rows: readonly { readonly id: string }[]): string[] => rows.map((row) => row.id);
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
+import { toJson } from '../../database/sql.js';
 import { OutboxRepository } from '../../outbox/outbox.repository.js';
 import { announceEnd, ENDED, unlockConversation, writeOutput } from '../response-end.repository.js';
 import type { ResponseObject, StreamEvent } from '../response.types.js';
@@ -15,8 +16,6 @@ export interface Claim {
   /** In the WHERE of every later write; a newer claim makes this one's writes fail. */
   readonly attempt: number;
 }
-
-const json = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;
 
 /** Seconds a claim holds without a heartbeat. */
 export const LEASE_SECONDS = 15;
@@ -173,7 +172,7 @@ async function insertEvents(
     data: events.map((event) => ({
       responseId,
       sequenceNumber: event.sequence_number,
-      event: json(event),
+      event: toJson(event),
     })),
   });
 }
@@ -184,7 +183,7 @@ function endOf(response: ResponseObject) {
   const { output: _, ...body } = response;
   return {
     status: response.status,
-    body: json(body),
+    body: toJson(body),
     leaseUntil: null,
     completedAt: response.completed_at === null ? null : new Date(response.completed_at * 1000),
   };

@@ -6,6 +6,7 @@ import type {
   WebhookEndpoint,
 } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
+import { NOW } from '../../database/sql.js';
 import type { Verdict } from './delivery.state.js';
 import type { Outcome } from './delivery.types.js';
 
@@ -107,7 +108,7 @@ export class DeliveryRepository {
                row_number() OVER (PARTITION BY coalesce("endpointId", split_part("url", '/', 3)) ORDER BY "nextAttemptAt") AS place
           FROM "WebhookDelivery"
          WHERE "status" = 'pending'
-           AND "nextAttemptAt" < (now() AT TIME ZONE 'utc') - make_interval(secs => ${lateMs / 1000}::double precision)
+           AND "nextAttemptAt" < ${NOW} - make_interval(secs => ${lateMs / 1000}::double precision)
       ) AS waiting
       WHERE place <= ${each} ORDER BY place, "nextAttemptAt" LIMIT ${take}`;
   }
@@ -140,7 +141,7 @@ export class DeliveryRepository {
     const count = await this.prisma.$executeRaw`
       UPDATE "WebhookDelivery" d
          SET "status" = 'pending', "attemptsBefore" = "attempts", "deliveredAt" = NULL,
-             "nextAttemptAt" = (now() AT TIME ZONE 'utc')
+             "nextAttemptAt" = ${NOW}
        WHERE "id" = ${id}
          AND ("status" <> 'pending' OR
               "attempts" = (SELECT coalesce(max(a."number"), 0) FROM "WebhookAttempt" a WHERE a."deliveryId" = d."id"))`;
