@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { AdminOnly } from '../auth/caller.js';
-import type { Page } from '../common/pagination.js';
+import { type Page, pageOf } from '../common/pagination.js';
 import {
   type DeliveryObject,
   deliverySchema,
@@ -21,6 +21,7 @@ export class WebhookDeliveriesController {
 
   @Get()
   @ApiOperation({ summary: 'List webhook deliveries of all projects' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(deliverySchema) })
   list(@Query({ schema: listDeliveriesQuery }) query: ListDeliveriesQuery): Promise<Page<DeliveryObject>> {
     return this.log.list(query);
   }
