@@ -1,10 +1,11 @@
 import { Controller, Get, Res } from '@nestjs/common';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Public } from '../auth/caller.js';
 import { DatabaseReadiness } from '../database/readiness.js';
 import { DrainService } from '../drain/drain.service.js';
 import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
+import { type Liveness, livenessSchema, type Readiness, readinessSchema } from './health.schema.js';
 
 /** `live` touches nothing; `ready` asks what requests depend on. */
 @ApiTags('Health')
@@ -19,14 +20,17 @@ export class HealthController {
   @Get('live')
   @Public()
   @ApiOperation({ summary: 'The process runs' })
-  live() {
+  @ApiResponse({ status: 200, standardSchema: livenessSchema })
+  live(): Liveness {
     return { status: 'ok' };
   }
 
   @Get('ready')
   @Public()
   @ApiOperation({ summary: 'Database and sandbox engine answer, and new work is taken' })
-  async ready(@Res({ passthrough: true }) reply: FastifyReply) {
+  @ApiResponse({ status: 200, standardSchema: readinessSchema })
+  @ApiResponse({ status: 503, standardSchema: readinessSchema })
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
     const [database, sandbox] = await Promise.all([this.database.check(), this.driver.check()]);
     const problems = [...(database.ready ? [] : [database.problem]), ...sandbox.problems];
     const ok = database.ready && sandbox.ok;

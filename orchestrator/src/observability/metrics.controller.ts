@@ -1,6 +1,6 @@
 /** `GET /metrics`, for Prometheus. Who may read it is decided by configuration, so there are two. */
 import { Controller, Get, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AdminOnly, Public } from '../auth/caller.js';
 import { Metrics } from './metrics.service.js';
@@ -20,6 +20,7 @@ export class MetricsController {
   @AdminOnly()
   @ApiOperation({ summary: 'Metrics in Prometheus’ text format; needs the admin key' })
   @ApiProduces('text/plain')
+  @ApiResponse({ status: 200, schema: { type: 'string' } })
   retrieve(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     return sendMetrics(this.metrics, reply);
   }
@@ -34,6 +35,7 @@ export class PublicMetricsController {
   @Public()
   @ApiOperation({ summary: 'Metrics in Prometheus’ text format' })
   @ApiProduces('text/plain')
+  @ApiResponse({ status: 200, schema: { type: 'string' } })
   retrieve(@Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
     return sendMetrics(this.metrics, reply);
   }

@@ -2,7 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@ne
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../../auth/caller.js';
-import type { Page, PageQuery } from '../../common/pagination.js';
+import { type Page, pageOf, type PageQuery } from '../../common/pagination.js';
 import { EVENT_TYPES } from '../../outbox/event.types.js';
 import { EndpointTestService } from './endpoint-test.service.js';
 import {
@@ -48,6 +48,7 @@ export class WebhookEndpointsController {
 
   @Get()
   @ApiOperation({ summary: 'List webhooks' })
+  @ApiResponse({ status: 200, standardSchema: pageOf(endpointSchema) })
   list(
     @CurrentProject() caller: Caller,
     @Query({ schema: listEndpointsQuery }) query: PageQuery,
