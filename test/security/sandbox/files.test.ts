@@ -109,7 +109,7 @@ os.mknod('/mnt/data/device', 0o020666, os.makedev(1, 5))`);
         name,
         expect.stringMatching(REFUSED),
       ]);
-      expect(performance.now() - beganAt).toBeLessThan(2_000);
+      expect(performance.now() - beganAt).toBeLessThan(10_000);
     }
     expect(await codeOf(sandbox.putFile('/mnt/data/fifo', source('x')))).toBe('not_a_file');
     expect(await codeOf(sandbox.putFile('/mnt/data/folder', source('x')))).toBe('not_a_file');

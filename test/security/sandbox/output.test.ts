@@ -9,7 +9,7 @@ const LIMIT = 65_536;
 /** A notice and the end of a line may come on top. */
 const SLACK = 4_096;
 /** Past two seconds of grace the kernel would be killed and lose its state; the rest is a slow machine's. */
-const INTERRUPT_PATIENCE_MS = 2_500;
+const INTERRUPT_PATIENCE_MS = 10_000;
 
 const textOf = (event: ExecutionEvent): string =>
   'text' in event ? event.text : event.type === 'error' ? event.traceback + event.value : '';
