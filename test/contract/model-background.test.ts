@@ -35,6 +35,9 @@ describe.each(current)('$name', ({ connect }) => {
     );
 
   it('99: is queued at once, and completed when it is polled for', async () => {
+    // The first request of all pays for connections and for a pool that is being filled.
+    models.fake.script('loop', { text: 'I am here.' });
+    await ended((await client.responses.create(BODY)).id, 'completed');
     models.fake.script(
       'loop',
       { calls: [python('import time; time.sleep(1); print(6 * 7)')] },
