@@ -101,7 +101,7 @@ export class ContainerRepository {
     sessionKey: string,
   ): Promise<readonly string[]> {
     const rows = await tx.$queryRawUnsafe<{ id: string; projectId: string }[]>(
-      `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "projectId" = $1 AND "sessionKey" = $2 AND "status" = 'running' AND NOT (${LIVE})
+      `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "projectId" = $1 AND "sessionKey" = $2 AND "status" = 'running' AND NOT ${LIVE}
        RETURNING "id", "projectId"`,
       projectId,
       sessionKey,
@@ -198,7 +198,7 @@ export class ContainerRepository {
   async expireDue(): Promise<{ id: string; projectId: string; sandboxId: string | null }[]> {
     const { rows, told } = await this.prisma.$transaction(async (tx) => {
       const expired = await tx.$queryRawUnsafe<{ id: string; projectId: string; sandboxId: string | null }[]>(
-        `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "status" = 'running' AND NOT (${LIVE})
+        `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "status" = 'running' AND NOT ${LIVE}
          RETURNING "id", "projectId", "sandboxId"`,
       );
       return { rows: expired, told: await this.outbox.announce(tx, expired.map(toExpired)) };

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Conversation, ConversationItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { NOW, toJson } from '../database/sql.js';
+import { NOW } from '../database/sql.js';
+import { toJson } from '../database/json.js';
 
 export type ConversationRow = Conversation;
 export type ConversationItemRow = ConversationItem;

@@ -18,6 +18,3 @@ export const RELAXED = Prisma.raw(`(SELECT set_config('synchronous_commit', 'off
 export const LIVE_CONTAINER = Prisma.raw(
   `("status" = 'running' AND "lastActiveAt" > ${NOW.sql} - make_interval(mins => "idleMinutes"))`,
 );
-
-/** What our own code has built as plain JSON, for a JSON column: Prisma's type is narrower than it needs to be. */
-export const toJson = (value: unknown): Prisma.InputJsonValue => value as Prisma.InputJsonValue;

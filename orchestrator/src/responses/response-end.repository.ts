@@ -1,6 +1,6 @@
 /** What is written together with the end of a response, in the same transaction. */
 import type { Prisma } from '../database/generated/client.js';
-import { toJson } from '../database/sql.js';
+import { toJson } from '../database/json.js';
 import type { EventType } from '../outbox/event.types.js';
 import type { OutboxRepository } from '../outbox/outbox.repository.js';
 import type { ResponseObject } from './response.types.js';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { toJson } from '../database/sql.js';
+import { toJson } from '../database/json.js';
 import { OutboxRepository } from '../outbox/outbox.repository.js';
 import { announceEnd, ENDED, writeOutput } from './response-end.repository.js';
 import type { InputItem } from './input.schema.js';

@@ -7,9 +7,13 @@ import {
   DockerSandboxDriver,
   type DockerDriverOptions,
 } from '../../../orchestrator/src/sandboxes/docker/docker.driver.js';
+import { parseEnv } from '../../../orchestrator/src/config/env.js';
 import { DockerEngine } from '../../../orchestrator/src/sandboxes/docker/docker-engine.js';
 import { processesOf } from '../../../orchestrator/src/sandboxes/docker/leftover-processes.js';
 import { installationPrefix } from '../../../orchestrator/src/sandboxes/docker/sandbox-labels.js';
+
+/** Tests run with the bounds that the product has unless configured. */
+const DEFAULTS = parseEnv({});
 
 const ENV_FILE = resolve(import.meta.dirname, '../../../data/engine/env');
 
@@ -56,8 +60,8 @@ export class TestInstallation {
       ...engineSettings(),
       channelDir: this.channelDir,
       installationId: this.id,
-      maxProcesses: 128,
-      headroomBytes: 268_435_456,
+      maxProcesses: DEFAULTS.SANDBOX_MAX_PROCESSES,
+      headroomBytes: DEFAULTS.SANDBOX_HEADROOM_BYTES,
       startTimeoutMs: 60_000,
       allowInsecure: false,
       logger: { debug: log, info: log, warn: log, error: log },

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -161,9 +160,9 @@ describe('scripts/prisma', () => {
   );
 
   it('generate does nothing when nothing changed', async () => {
-    const written = (): number => statSync(GENERATED_CLIENT).mtimeMs;
-    const before = written();
+    const written = async (): Promise<number> => (await stat(GENERATED_CLIENT)).mtimeMs;
+    const before = await written();
     expect((await run(SCRIPT, ['generate'])).stderr).toBe('');
-    expect(written()).toBe(before);
+    expect(await written()).toBe(before);
   });
 });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Prisma, Response } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
-import { toJson } from '../../database/sql.js';
+import { toJson } from '../../database/json.js';
 import { OutboxRepository } from '../../outbox/outbox.repository.js';
 import { announceEnd, ENDED, unlockConversation, writeOutput } from '../response-end.repository.js';
 import type { ResponseObject, StreamEvent } from '../response.types.js';
