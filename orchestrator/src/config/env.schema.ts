@@ -167,6 +167,12 @@ export const envSchema = z.object({
     .positive()
     .optional()
     .meta({ description: 'CPUs one sandbox may use; when absent all.', unit: 'CPUs' }),
+  SANDBOXES_AT_STOP: z.enum(['keep', 'remove']).default('keep').meta({
+    description:
+      'What an orderly stop does with the sandboxes of running containers: keep them, so that the next start finds their variables, or remove them. npm start removes them when it stops its own engine.',
+    unit: 'keep or remove',
+    example: 'keep',
+  }),
   MEMORY_FLOOR_BYTES: bytes(
     '1g',
     'Free memory of the host below which no sandbox is started and idle ones are given up.',

@@ -10,6 +10,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit }
 import { ApiError } from '../common/api-error.js';
 import { KeyedMutex } from '../common/mutex.js';
 import type { MemorySize } from '../config/env.schema.js';
+import type { Reclaimer } from '../sandboxes/reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxId } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
 import { BlobsService } from '../storage/blobs.service.js';
@@ -36,7 +37,7 @@ export interface Lease {
 }
 
 @Injectable()
-export class SandboxBindings implements OnModuleInit, BeforeApplicationShutdown {
+export class SandboxBindings implements Reclaimer, OnModuleInit, BeforeApplicationShutdown {
   private readonly logger = new Logger(SandboxBindings.name);
   private readonly bindings = new Map<string, Binding>();
   private readonly mutex = new KeyedMutex();
@@ -51,12 +52,13 @@ export class SandboxBindings implements OnModuleInit, BeforeApplicationShutdown 
   ) {}
 
   onModuleInit(): void {
-    this.pool.setReclaimer(() => this.giveUpIdlest());
+    this.pool.setReclaimer(this);
   }
 
-  /** An orderly stop leaves no sandbox behind; files are in the blob store already. */
+  /** Sandboxes outlive an orderly stop, with their variables, unless their engine ends with the server. */
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([...this.bindings.keys()].map((containerId) => this.release(containerId, null)));
+    if (this.pool.keepsSandboxesAtStop) return;
+    await Promise.allSettled([...this.bindings.keys()].map((containerId) => this.release(containerId, null)));
   }
 
   /** A sandbox for this container, with all its files; called before each execution. */
@@ -193,9 +195,9 @@ export class SandboxBindings implements OnModuleInit, BeforeApplicationShutdown 
   }
 
   /** Gives up the sandbox that was idle longest; its files are in the blob store already. */
-  private async giveUpIdlest(): Promise<boolean> {
+  async giveUpIdlest(minIdleMs: number): Promise<boolean> {
     const idle = [...this.bindings.entries()]
-      .filter(([, binding]) => binding.users === 0)
+      .filter(([, binding]) => binding.users === 0 && Date.now() - binding.lastUsedMs >= minIdleMs)
       .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs)[0];
     if (!idle) return false;
     this.logger.warn({ containerId: idle[0] }, 'giving up an idle sandbox: memory is short');

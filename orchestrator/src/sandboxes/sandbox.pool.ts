@@ -8,15 +8,13 @@ import { formatBytes, memoryBytes } from '../common/memory-size.js';
 import { Semaphore } from '../common/mutex.js';
 import { ENV } from '../config/config.module.js';
 import { type Env, MEMORY_SIZES, type MemorySize } from '../config/env.schema.js';
+import type { Reclaimer } from './reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxSpec } from './sandbox.driver.js';
 
 /** Memory a fresh sandbox really takes, with the data stack imported; measured in bench/. */
 const WARM_BYTES = 192 * 1024 ** 2;
 /** Seconds a refused client is asked to wait. */
 const RETRY_AFTER_SECONDS = 10;
-
-/** Gives up the sandbox that is needed least; false when every one is in use. */
-export type Reclaimer = () => Promise<boolean>;
 
 export interface PoolState {
   readonly size: MemorySize;
@@ -40,7 +38,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   /** Sandboxes this process started and that still live, whoever has them. */
   private readonly own = new Set<string>();
   private readonly gate: Semaphore;
-  private reclaim: Reclaimer = async () => false;
+  private reclaimer: Reclaimer = { giveUpIdlest: () => Promise.resolve(false) };
   private onTaken: () => void = () => {};
   private draining = false;
 
@@ -51,9 +49,9 @@ export class SandboxPool implements BeforeApplicationShutdown {
     this.gate = new Semaphore(env.SANDBOX_PARALLEL_STARTS);
   }
 
-  /** Called once by the feature that binds sandboxes. */
-  setReclaimer(reclaim: Reclaimer): void {
-    this.reclaim = reclaim;
+  /** Called once by the feature that binds sandboxes; it needs the pool, so it cannot be injected here. */
+  setReclaimer(reclaimer: Reclaimer): void {
+    this.reclaimer = reclaimer;
   }
 
   /** Called once by the refill job's owner: told whenever the pool got smaller. */
@@ -126,6 +124,11 @@ export class SandboxPool implements BeforeApplicationShutdown {
     }));
   }
 
+  /** Whether sandboxes in use outlive an orderly stop, so that the next process finds their variables. */
+  get keepsSandboxesAtStop(): boolean {
+    return this.env.SANDBOXES_AT_STOP === 'keep';
+  }
+
   /** Sandboxes that are being started right now, in all sizes. */
   get startingCount(): number {
     return MEMORY_SIZES.reduce((sum, size) => sum + this.starting[size], 0);
@@ -191,7 +194,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   /** Gives up what nobody uses (idle containers first, then warm sandboxes) until one more fits. */
   private async makeRoom(): Promise<void> {
     while (await this.isShortOfMemory()) {
-      if (await this.reclaim()) continue;
+      if (await this.reclaimer.giveUpIdlest(0)) continue;
       const spare = this.warm[MEMORY_SIZES.find((size) => this.warm[size].length > 0) ?? '1g'].shift();
       if (!spare) {
         throw noCapacity(

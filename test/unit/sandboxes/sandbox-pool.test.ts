@@ -65,11 +65,13 @@ describe('SandboxPool', () => {
     pool = await filled(on);
     const order: string[] = [];
     let idle = 2;
-    pool.setReclaimer(() => {
-      if (idle === 0) return Promise.resolve(false);
-      idle -= 1;
-      order.push(`idle, ${alive(on)} alive`);
-      return Promise.resolve(true);
+    pool.setReclaimer({
+      giveUpIdlest: () => {
+        if (idle === 0) return Promise.resolve(false);
+        idle -= 1;
+        order.push(`idle, ${alive(on)} alive`);
+        return Promise.resolve(true);
+      },
     });
     on.faults.memory = { hostFreeBytes: GIB };
     const refusal = await pool.acquire('16g').catch((error: unknown) => error);
@@ -84,9 +86,11 @@ describe('SandboxPool', () => {
     const on = driver();
     pool = await filled(on);
     on.faults.memory = { hostFreeBytes: GIB };
-    pool.setReclaimer(() => {
-      on.faults.memory = { hostFreeBytes: 8 * GIB };
-      return Promise.resolve(true);
+    pool.setReclaimer({
+      giveUpIdlest: () => {
+        on.faults.memory = { hostFreeBytes: 8 * GIB };
+        return Promise.resolve(true);
+      },
     });
     await pool.acquire('16g');
     expect(alive(on)).toBe(4);
