@@ -55,7 +55,7 @@ export class UsageRepository {
   /** Containers that run at this moment, and the memory they are counted with. */
   async containers(ids: readonly string[]): Promise<ByProject<ContainerUse>> {
     const rows = await this.prisma.$queryRaw<Sums[]>`
-      SELECT "projectId", count(*) AS count, sum("memoryBytes")::bigint AS bytes FROM "Container"
+      SELECT "projectId", count(*) AS count, coalesce(sum("memoryBytes") FILTER (WHERE NOT "aside"), 0)::bigint AS bytes FROM "Container"
        WHERE "projectId" = ANY(${[...ids]}::text[]) AND ${LIVE_CONTAINER}
        GROUP BY "projectId"`;
     return byProject(rows, (row) => ({ running: number(row, 'count'), memoryBytes: number(row, 'bytes') }));

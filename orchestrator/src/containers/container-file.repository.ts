@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { ContainerFile } from '../database/generated/client.js';
+import { type ContainerFile, Prisma } from '../database/generated/client.js';
 import { lockInTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { NOW } from '../database/sql.js';
 
 export type ContainerFileRow = ContainerFile;
 
@@ -21,6 +22,14 @@ export interface NewContainerFile extends FileState {
   readonly fileId?: string | undefined;
 }
 
+/** The container that files are written for, as whoever writes knows it. */
+export interface ImportTarget {
+  readonly id: string;
+  readonly projectId: string;
+  /** Of its sandbox; when the container has had another one since, nothing is written. */
+  readonly generation: number;
+}
+
 @Injectable()
 export class ContainerFileRepository {
   constructor(private readonly prisma: PrismaService) {}
@@ -38,6 +47,34 @@ export class ContainerFileRepository {
       create: { ...file, mtimeMs: file.mtimeMs ?? null, fileId: file.fileId ?? null },
       update: state,
     });
+  }
+
+  /**
+   * The same for many files of one container, in one statement. Returns the rows it wrote: none when the
+   * container was deleted or has had another sandbox since, for then the files are not its own any more.
+   */
+  async upsertMany(target: ImportTarget, files: readonly NewContainerFile[]): Promise<ContainerFileRow[]> {
+    if (files.length === 0) return [];
+    const values = files.map(
+      (file) =>
+        Prisma.sql`(${file.id}, ${file.path}, ${file.bytes}::bigint, ${file.blobSha256}, ${file.source}::"FileSource", ${file.mtimeMs ?? null}::bigint)`,
+    );
+    return this.prisma.$queryRaw<ContainerFileRow[]>`
+      WITH owner AS (
+        SELECT "id", "projectId" FROM "Container"
+         WHERE "id" = ${target.id} AND "generation" = ${target.generation} AND "status" <> 'deleted'
+           FOR SHARE
+      )
+      INSERT INTO "ContainerFile"
+             ("id", "containerId", "projectId", "path", "bytes", "blobSha256", "source", "mtimeMs", "updatedAt")
+      SELECT file."id", owner."id", owner."projectId", file."path", file."bytes", file."blobSha256",
+             file."source", file."mtimeMs", ${NOW}
+        FROM owner, (VALUES ${Prisma.join(values)})
+             AS file ("id", "path", "bytes", "blobSha256", "source", "mtimeMs")
+      ON CONFLICT ("containerId", "path") DO UPDATE
+         SET "bytes" = EXCLUDED."bytes", "blobSha256" = EXCLUDED."blobSha256", "mtimeMs" = EXCLUDED."mtimeMs",
+             "deletedAt" = NULL, "updatedAt" = EXCLUDED."updatedAt"
+      RETURNING *`;
   }
 
   /** Inserts, or null when the path is taken by a file that still exists. */

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { formatBytes } from '../common/memory-size.js';
+import { KeyedMutex } from '../common/mutex.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
@@ -31,6 +32,8 @@ export interface StoredContent {
 
 @Injectable()
 export class ContainerFilesService {
+  private readonly adding = new KeyedMutex();
+
   constructor(
     private readonly rows: ContainerFileRepository,
     private readonly files: FilesService,
@@ -71,13 +74,11 @@ export class ContainerFilesService {
   /** Copies a Files API object in; the same one twice gives the same container file. */
   async addFile(container: ContainerRow, fileId: string, param = 'file_id'): Promise<ContainerFileRow> {
     const file = await this.files.get(container.projectId, fileId, param);
-    const copy = await this.rows.findCopyOf(container.id, fileId);
-    if (copy) return copy;
-    return this.add(container, {
-      filename: file.filename,
-      sha256: file.blobSha256,
-      bytes: file.bytes,
-      fileId,
+    // Two requests for the same file at the same time: the second finds what the first has added.
+    return this.adding.run(`${container.id} ${fileId}`, async () => {
+      const copy = await this.rows.findCopyOf(container.id, fileId);
+      const { filename, blobSha256: sha256, bytes } = file;
+      return copy ?? this.add(container, { filename, sha256, bytes, fileId });
     });
   }
 
@@ -129,16 +130,28 @@ export class ContainerFilesService {
       source: 'user',
       fileId: content.fileId,
     });
-    let row = await this.rows.insertAtFreePath(file(plainPath(content.filename)));
-    while (!row) row = await this.rows.insertAtFreePath(file(prefixedPath(content.filename)));
+    const first = await this.rows.insertAtFreePath(file(plainPath(content.filename)));
+    const isIn = first && (await this.copyIn(first, content.bytes));
+    if (isIn) return first;
+    // The name is taken: by a file of the container, or by a folder that code made.
+    for (;;) {
+      const row = await this.rows.insertAtFreePath(file(prefixedPath(content.filename)));
+      if (row && (await this.copyIn(row, content.bytes))) return row;
+    }
+  }
+
+  /** False, with its row gone again, when something else is at its path. */
+  private async copyIn(row: ContainerFileRow, bytes: number): Promise<boolean> {
     try {
       await this.bindings.copyIn(row);
+      return true;
     } catch (error) {
-      await this.rows.markDeleted(container.id, [row.id]);
-      if (error instanceof SandboxError && error.code === 'no_space') throw this.full(content.bytes);
-      throw error;
+      await this.rows.markDeleted(row.containerId, [row.id]);
+      if (!(error instanceof SandboxError)) throw error;
+      if (error.code === 'no_space') throw this.full(bytes);
+      if (error.code === 'not_a_file') return false;
+      throw new ApiError('invalid_value', `The file cannot be put at '${row.path}'.`, { param: 'file' });
     }
-    return row;
   }
 
   private async checkRoom(container: ContainerRow, bytes: number): Promise<void> {

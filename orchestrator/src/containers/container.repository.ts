@@ -4,6 +4,7 @@ import { lockInTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
 import * as sql from '../database/sql.js';
 import { type Announcement, OutboxRepository } from '../outbox/outbox.repository.js';
+import { containerStates } from './container.state.js';
 
 export type ContainerRow = Container;
 
@@ -28,9 +29,41 @@ export interface InitialFile {
   readonly fileId: string;
 }
 
+/** A running container that has its share of the pool. */
+export interface PoolHolder {
+  readonly id: string;
+  readonly bytes: bigint;
+  /** Made by the server for a response, so it may be put aside when nobody uses it. */
+  readonly auto: boolean;
+  /** Code runs in it, or waits to. */
+  readonly busy: boolean;
+  /** Until it expires if nobody uses it. */
+  readonly secondsLeft: number;
+}
+
+/** Shares of a project's memory pool, the longest idle container first. */
 export interface PoolUse {
+  /** Null: the default of the server. */
   readonly quotaBytes: bigint | null;
-  readonly usedBytes: bigint;
+  readonly holders: readonly PoolHolder[];
+}
+
+/** Throws when there is no room; else the ids of the containers that give way. */
+export type Admission = (use: PoolUse) => readonly string[];
+
+/** One that has just expired, and the sandbox it may still have. */
+export interface EndedContainer {
+  readonly id: string;
+  readonly projectId: string;
+  readonly sandboxId: string | null;
+}
+
+export interface Admitted {
+  readonly container: ContainerRow;
+  /** Containers that were put aside for it. */
+  readonly aside: readonly string[];
+  /** Containers of the same session key that had run out. */
+  readonly ended: readonly EndedContainer[];
 }
 
 export interface ListQuery {
@@ -40,11 +73,6 @@ export interface ListQuery {
   readonly order: 'asc' | 'desc';
   readonly name?: string | undefined;
 }
-
-const NOW = sql.NOW.sql;
-/** How fresh the idle clock is may be forgotten. */
-const RELAXED = sql.RELAXED.sql;
-const LIVE = sql.LIVE_CONTAINER.sql;
 
 const toExpired = (row: { id: string; projectId: string }): Announcement => ({
   projectId: row.projectId,
@@ -60,23 +88,27 @@ export class ContainerRepository {
   ) {}
 
   /**
-   * Runs `decide` on what the project uses, and inserts if it returns without throwing. The project's
-   * lock is held meanwhile, so parallel creates cannot overdraw the pool.
+   * Runs `admit` on what the project uses, and inserts if it returns without throwing; it names containers
+   * that give way. The project's lock is held meanwhile, so parallel creates cannot overdraw the pool. With a
+   * session key, the live container of that key is returned instead, and counts as used just now.
    */
   async insertWithinPool(
     row: NewContainer,
     files: readonly InitialFile[],
-    decide: (use: PoolUse) => void,
-  ): Promise<ContainerRow> {
+    admit: Admission,
+  ): Promise<Admitted> {
     const told: string[] = [];
-    const container = await this.prisma.$transaction(async (tx) => {
+    const admitted = await this.prisma.$transaction(async (tx): Promise<Admitted> => {
       await lockInTransaction(tx, 'pool', row.projectId);
+      let ended: readonly EndedContainer[] = [];
       if (row.sessionKey !== undefined) {
-        told.push(...(await this.expireSession(tx, row.projectId, row.sessionKey)));
-        const existing = await this.findSession(tx, row.projectId, row.sessionKey);
-        if (existing) return existing;
+        ended = await this.expireSession(tx, row.projectId, row.sessionKey);
+        told.push(...(await this.outbox.announce(tx, ended.map(toExpired))));
+        const existing = await this.useSession(tx, row.projectId, row.sessionKey);
+        if (existing) return { container: existing, aside: [], ended };
       }
-      decide(await this.poolUse(row.projectId, tx));
+      const aside = admit(await this.poolUse(row.projectId, tx));
+      await this.markAside(tx, aside);
       const container = await tx.container.create({ data: { ...row, sessionKey: row.sessionKey ?? null } });
       if (files.length > 0) {
         await tx.containerFile.createMany({
@@ -88,10 +120,26 @@ export class ContainerRepository {
           })),
         });
       }
-      return container;
+      return { container, aside, ended };
     });
     this.outbox.wake(told);
-    return container;
+    return admitted;
+  }
+
+  /** The same for a container that was put aside and is used again; returns those that give way for it. */
+  async takeBack(row: ContainerRow, admit: Admission): Promise<readonly string[]> {
+    return this.prisma.$transaction(async (tx) => {
+      await lockInTransaction(tx, 'pool', row.projectId);
+      const aside = admit(await this.poolUse(row.projectId, tx));
+      await this.markAside(tx, aside);
+      await tx.container.updateMany({ where: { id: row.id }, data: { aside: false } });
+      return aside;
+    });
+  }
+
+  private async markAside(tx: Prisma.TransactionClient, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0)
+      await tx.container.updateMany({ where: { id: { in: [...ids] } }, data: { aside: true } });
   }
 
   /** Writes down that the idle container of a session key has expired, so that the key is free. */
@@ -99,33 +147,39 @@ export class ContainerRepository {
     tx: Prisma.TransactionClient,
     projectId: string,
     sessionKey: string,
-  ): Promise<readonly string[]> {
-    const rows = await tx.$queryRawUnsafe<{ id: string; projectId: string }[]>(
-      `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "projectId" = $1 AND "sessionKey" = $2 AND "status" = 'running' AND NOT ${LIVE}
-       RETURNING "id", "projectId"`,
-      projectId,
-      sessionKey,
-    );
-    return this.outbox.announce(tx, rows.map(toExpired));
+  ): Promise<readonly EndedContainer[]> {
+    return tx.$queryRaw<EndedContainer[]>`
+      UPDATE "Container" SET "status" = 'expired', "endedAt" = ${sql.NOW}
+       WHERE "projectId" = ${projectId} AND "sessionKey" = ${sessionKey} AND "status" = 'running'
+         AND NOT ${sql.LIVE_CONTAINER}
+      RETURNING "id", "projectId", "sandboxId"`;
   }
 
-  /** The live container of a session key. */
-  private async findSession(
+  /** The running container of a session key, from now on fresh again; what had run out was expired before. */
+  private async useSession(
     tx: Prisma.TransactionClient,
     projectId: string,
     sessionKey: string,
   ): Promise<ContainerRow | null> {
-    return tx.container.findFirst({ where: { projectId, sessionKey, status: 'running' } });
+    const [row] = await tx.$queryRaw<ContainerRow[]>`
+      UPDATE "Container" SET "lastActiveAt" = ${sql.NOW}
+       WHERE "projectId" = ${projectId} AND "sessionKey" = ${sessionKey} AND "status" = 'running'
+      RETURNING *`;
+    return row ?? null;
   }
 
   async poolUse(projectId: string, tx: Prisma.TransactionClient = this.prisma): Promise<PoolUse> {
-    const [row] = await tx.$queryRawUnsafe<{ quota: bigint | null; used: bigint }[]>(
-      `SELECT p."memoryPoolBytes" AS quota,
-              coalesce((SELECT sum("memoryBytes") FROM "Container" WHERE "projectId" = $1 AND ${LIVE}), 0)::bigint AS used
-         FROM "Project" p WHERE p."id" = $1`,
-      projectId,
-    );
-    return { quotaBytes: row?.quota ?? null, usedBytes: row?.used ?? 0n };
+    const [project] = await tx.$queryRaw<{ quota: bigint | null }[]>`
+      SELECT "memoryPoolBytes" AS quota FROM "Project" WHERE "id" = ${projectId}`;
+    const holders = await tx.$queryRaw<PoolHolder[]>`
+      SELECT c."id", c."memoryBytes" AS bytes, c."auto",
+             extract(epoch FROM c."lastActiveAt" + make_interval(mins => c."idleMinutes") - ${sql.NOW})::float AS "secondsLeft",
+             EXISTS (SELECT 1 FROM "Execution" e
+                      WHERE e."containerId" = c."id" AND e."status" IN ('queued', 'running')) AS busy
+        FROM "Container" c
+       WHERE c."projectId" = ${projectId} AND ${sql.LIVE_CONTAINER} AND NOT c."aside"
+       ORDER BY c."lastActiveAt"`;
+    return { quotaBytes: project?.quota ?? null, holders };
   }
 
   /** Any state but deleted; null also when it belongs to another project. */
@@ -155,21 +209,17 @@ export class ContainerRepository {
 
   /** Refreshes the idle clock of a container that still runs, and reads it; null when it is not there or ran out. */
   async touch(projectId: string, id: string): Promise<ContainerRow | null> {
-    const rows = await this.prisma.$queryRawUnsafe<ContainerRow[]>(
-      `UPDATE "Container" SET "lastActiveAt" = ${NOW} FROM ${RELAXED}
-        WHERE "id" = $1 AND "projectId" = $2 AND ${LIVE} RETURNING "Container".*`,
-      id,
-      projectId,
-    );
+    const rows = await this.prisma.$queryRaw<ContainerRow[]>`
+      UPDATE "Container" SET "lastActiveAt" = ${sql.NOW} FROM ${sql.RELAXED}
+       WHERE "id" = ${id} AND "projectId" = ${projectId} AND ${sql.LIVE_CONTAINER} RETURNING "Container".*`;
     return rows[0] ?? null;
   }
 
   /** Heartbeat of a running execution: counts from its start, so it also revives the last minute. */
   async heartbeat(id: string): Promise<void> {
-    await this.prisma.$executeRawUnsafe(
-      `UPDATE "Container" SET "lastActiveAt" = ${NOW} FROM ${RELAXED} WHERE "id" = $1 AND "status" = 'running'`,
-      id,
-    );
+    await this.prisma.$executeRaw`
+      UPDATE "Container" SET "lastActiveAt" = ${sql.NOW} FROM ${sql.RELAXED}
+       WHERE "id" = ${id} AND "status" = 'running'`;
   }
 
   /** Writes down that a sandbox serves it, if nobody else did meanwhile; the new generation or null. */
@@ -188,27 +238,23 @@ export class ContainerRepository {
   /** running|expired → deleted; false when it was deleted before. Its files go with it. */
   async markDeleted(id: string): Promise<boolean> {
     const { count } = await this.prisma.container.updateMany({
-      where: { id, status: { in: ['running', 'expired'] } },
+      where: { id, status: { in: containerStates.sourcesOf('deleted') } },
       data: { status: 'deleted', endedAt: new Date(), sandboxId: null, sessionKey: null },
     });
     return count === 1;
   }
 
-  /** Writes down what has expired; returns those that still have a sandbox or did so just now. */
-  async expireDue(): Promise<{ id: string; projectId: string; sandboxId: string | null }[]> {
+  /** Writes down what has expired, but for containers that are in use; returns what it ended. */
+  async expireDue(inUse: readonly string[]): Promise<readonly EndedContainer[]> {
     const { rows, told } = await this.prisma.$transaction(async (tx) => {
-      const expired = await tx.$queryRawUnsafe<{ id: string; projectId: string; sandboxId: string | null }[]>(
-        `UPDATE "Container" SET "status" = 'expired', "endedAt" = ${NOW} WHERE "status" = 'running' AND NOT ${LIVE}
-         RETURNING "id", "projectId", "sandboxId"`,
-      );
+      const expired = await tx.$queryRaw<EndedContainer[]>`
+        UPDATE "Container" SET "status" = 'expired', "endedAt" = ${sql.NOW}
+         WHERE "status" = 'running' AND NOT ${sql.LIVE_CONTAINER} AND "id" <> ALL (${[...inUse]})
+        RETURNING "id", "projectId", "sandboxId"`;
       return { rows: expired, told: await this.outbox.announce(tx, expired.map(toExpired)) };
     });
     this.outbox.wake(told);
     return rows;
-  }
-
-  async clearSandbox(ids: readonly string[]): Promise<void> {
-    await this.prisma.container.updateMany({ where: { id: { in: [...ids] } }, data: { sandboxId: null } });
   }
 
   /** Every row that names a sandbox, for the reconciler. */
@@ -216,10 +262,12 @@ export class ContainerRepository {
     return this.prisma.container.findMany({ where: { sandboxId: { not: null } } });
   }
 
-  async countLive(): Promise<number> {
-    const [row] = await this.prisma.$queryRawUnsafe<{ count: bigint }[]>(
-      `SELECT count(*) AS count FROM "Container" WHERE ${LIVE}`,
-    );
-    return Number(row?.count ?? 0n);
+  /** Of these, the ones that still run; for the reconciler. */
+  async runningAmong(ids: readonly string[]): Promise<ReadonlyMap<string, string | null>> {
+    const rows = await this.prisma.container.findMany({
+      where: { id: { in: [...ids] }, status: 'running' },
+      select: { id: true, sandboxId: true },
+    });
+    return new Map(rows.map((row) => [row.id, row.sandboxId]));
   }
 }

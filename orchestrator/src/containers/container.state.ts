@@ -1,3 +1,5 @@
+import { defineStates } from '../common/state-table.js';
+
 /**
  * The life of a Container (the API object, not the sandbox that serves it).
  *
@@ -15,13 +17,11 @@
  */
 export type ContainerState = 'running' | 'expired' | 'deleted';
 
-export const transitions: Record<ContainerState, readonly ContainerState[]> = {
+export const containerStates = defineStates<ContainerState>({
   running: ['expired', 'deleted'],
   expired: ['deleted'],
   deleted: [],
-};
-
-export const canGo = (from: ContainerState, to: ContainerState): boolean => transitions[from].includes(to);
+});
 
 export interface Lifetime {
   readonly status: ContainerState;

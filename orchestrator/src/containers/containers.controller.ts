@@ -5,6 +5,7 @@ import { type Caller, CurrentProject } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
 import { type Page, pageOf } from '../common/pagination.js';
 import { NewWork } from '../drain/drain.guard.js';
+import { ContainerFilesService } from './container-files.service.js';
 import {
   containerSchema,
   type ContainerObject,
@@ -22,7 +23,10 @@ import { ContainersService } from './containers.service.js';
 @ApiBearerAuth()
 @Controller('containers')
 export class ContainersController {
-  constructor(private readonly containers: ContainersService) {}
+  constructor(
+    private readonly containers: ContainersService,
+    private readonly files: ContainerFilesService,
+  ) {}
 
   @Post()
   @NewWork()
@@ -48,6 +52,9 @@ export class ContainersController {
       sessionKey: body.session_key,
       auto: false,
     });
+    // The container of a session may have been there; what it holds already is not copied again.
+    if (body.session_key !== undefined)
+      for (const fileId of body.file_ids ?? []) await this.files.addFile(row, fileId, 'file_ids');
     return presentContainer(row);
   }
 

@@ -5,6 +5,7 @@ import { ContainerFileLookupModule } from './container-file-lookup.js';
 import { ContainerFileRepository } from './container-file.repository.js';
 import { ContainerFilesController } from './container-files.controller.js';
 import { ContainerFilesService } from './container-files.service.js';
+import { ContainerMemory } from './container-memory.js';
 import { ContainerRepository } from './container.repository.js';
 import { ContainersController } from './containers.controller.js';
 import { ContainersService } from './containers.service.js';
@@ -12,8 +13,12 @@ import { ExecutionRepository } from './execution.repository.js';
 import { ExecutionService } from './execution.service.js';
 import { ExecutionsController } from './executions.controller.js';
 import { FileImporter } from './file-importer.js';
-import { SandboxBindings } from './sandbox-bindings.js';
+import { ContainerHolds } from './holds.js';
+import { Persistence } from './persistence.js';
 import { PoolProcessor } from './pool.processor.js';
+import { RunParts } from './run-parts.js';
+import { SandboxBindings } from './sandbox-bindings.js';
+import { SandboxFiles } from './sandbox-files.js';
 import { SweepProcessor } from './sweep.processor.js';
 import { SweepService } from './sweep.service.js';
 
@@ -27,7 +32,12 @@ import { SweepService } from './sweep.service.js';
     ContainersService,
     ContainerFilesService,
     ExecutionService,
+    ContainerHolds,
+    ContainerMemory,
+    Persistence,
+    RunParts,
     SandboxBindings,
+    SandboxFiles,
     FileImporter,
     SweepService,
     SweepProcessor,

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { formatBytes, memoryBytes } from '../common/memory-size.js';
@@ -6,15 +6,12 @@ import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { ENV } from '../config/config.module.js';
 import type { Env, MemorySize } from '../config/env.schema.js';
 import { FilesService } from '../files/files.service.js';
-import {
-  ContainerRepository,
-  type ContainerRow,
-  type InitialFile,
-  type PoolUse,
-} from './container.repository.js';
+import { ContainerMemory } from './container-memory.js';
+import { ContainerRepository, type ContainerRow, type InitialFile } from './container.repository.js';
 import type { ContainerObject } from './container.schema.js';
 import { presentContainer } from './container.presenter.js';
 import { isUsable } from './container.state.js';
+import { ContainerHolds } from './holds.js';
 import { PathAllocator } from './path-allocator.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
@@ -37,17 +34,22 @@ export const expired = (status = 404, param: string | null = null): ApiError =>
 
 @Injectable()
 export class ContainersService {
+  private readonly logger = new Logger(ContainersService.name);
+
   constructor(
     private readonly containers: ContainerRepository,
     private readonly files: FilesService,
     private readonly bindings: SandboxBindings,
+    private readonly memory: ContainerMemory,
+    private readonly holds: ContainerHolds,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
   /**
    * Makes a record; its sandbox comes with the first execution. With a session key, returns the
-   * project's running container of that key if there is one. Rejects with 404 for an unknown file
-   * (nothing is created) and 429 when the project's memory pool is full.
+   * project's running container of that key if there is one; `file_ids` are the caller's to add then. Rejects
+   * with 404 for an unknown file, 400 for files that are too large together or a session whose memory is
+   * smaller than asked for (nothing is created), and 429 when the project's memory pool is full.
    */
   async create(projectId: string, request: CreateContainer): Promise<ContainerRow> {
     const files = await this.initialFiles(projectId, request);
@@ -64,10 +66,20 @@ export class ContainersService {
       sessionKey: request.sessionKey,
       auto: request.auto,
     };
-    const container = await this.containers.insertWithinPool(row, files, (use) =>
-      this.admit(use, bytes, request.memoryLimit),
-    );
-    return container.id === id ? container : this.use(container.projectId, container.id);
+    const admission = this.memory.admission(row, this.bindings.busyIds());
+    const { container, aside, ended } = await this.containers.insertWithinPool(row, files, admission);
+    this.bindings.putAside(aside);
+    for (const each of ended) await this.letGo(each.id, each.sandboxId);
+    if (container.id !== id && container.memoryBytes < bytes) throw smallerSession(container, request);
+    return container;
+  }
+
+  /**
+   * Says that somebody works with this container between executions, so that it does not give way to others.
+   * Call the returned function once, when that is over.
+   */
+  hold(id: string): () => void {
+    return this.holds.hold(id);
   }
 
   /** The container as it is, expired ones too; refreshes the idle clock (contract §5.2). */
@@ -103,7 +115,8 @@ export class ContainersService {
 
   /** Throws 429 when a container of this size would not fit in the project's pool at this moment. */
   async checkRoom(projectId: string, size: MemorySize): Promise<void> {
-    this.admit(await this.containers.poolUse(projectId), BigInt(memoryBytes[size]), size);
+    const row = { projectId, memoryBytes: BigInt(memoryBytes[size]), memoryLimit: size };
+    await this.memory.check(row, this.bindings.busyIds());
   }
 
   async list(
@@ -127,26 +140,29 @@ export class ContainersService {
   async delete(projectId: string, id: string): Promise<void> {
     const row = await this.find(projectId, id);
     if (!(await this.containers.markDeleted(row.id))) throw notFound.container(id);
-    await this.bindings.release(row.id, row.sandboxId);
+    await this.letGo(row.id, row.sandboxId);
   }
 
-  private admit(use: PoolUse, bytes: bigint, size: MemorySize): void {
-    const quota = use.quotaBytes ?? BigInt(this.env.MEMORY_POOL_BYTES);
-    if (use.usedBytes + bytes <= quota) return;
-    throw new ApiError(
-      'memory_pool_exhausted',
-      `The memory pool of this project is full: running containers hold ${formatBytes(Number(use.usedBytes))} of ${formatBytes(Number(quota))}, and ${size} more was asked for. ` +
-        'Delete a container, wait until one expires, or choose a smaller memory_limit.',
-      { param: 'memory_limit', headers: { 'x-should-retry': 'false' } },
-    );
+  /** Ends the sandbox of a container that has ended; one that the engine keeps is left to the sweep. */
+  private async letGo(id: string, sandboxId: string | null): Promise<void> {
+    try {
+      await this.bindings.release(id, sandboxId);
+    } catch (error) {
+      this.logger.warn(
+        { err: error, containerId: id },
+        'a sandbox could not be ended; the sweep tries again',
+      );
+    }
   }
 
   private async initialFiles(projectId: string, request: CreateContainer): Promise<InitialFile[]> {
     const paths = new PathAllocator();
     const unique = [...new Set(request.fileIds)];
     const files: InitialFile[] = [];
+    let total = 0;
     for (const fileId of unique) {
       const file = await this.files.get(projectId, fileId, request.fileIdsParam);
+      total += file.bytes;
       files.push({
         id: newId.containerFile(),
         path: paths.take(file.filename),
@@ -155,6 +171,21 @@ export class ContainersService {
         fileId,
       });
     }
+    if (total > this.env.SANDBOX_DATA_BYTES) throw tooMuch(total, this.env.SANDBOX_DATA_BYTES, request);
     return files;
   }
 }
+
+const smallerSession = (container: ContainerRow, { sessionKey, memoryLimit }: CreateContainer): ApiError =>
+  new ApiError(
+    'invalid_value',
+    `The container of session_key '${sessionKey}' is running with a memory_limit of ${container.memoryLimit}, and ${memoryLimit} was asked for. Leave memory_limit out to use it, delete container '${container.id}' first, or choose another session_key.`,
+    { param: 'memory_limit' },
+  );
+
+const tooMuch = (bytes: number, most: number, { fileIdsParam }: CreateContainer): ApiError =>
+  new ApiError(
+    'container_disk_full',
+    `The files hold ${formatBytes(bytes)} together, and /mnt/data of a container holds ${formatBytes(most)}. Send fewer or smaller files.`,
+    { param: fileIdsParam },
+  );

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { Execution, Prisma } from '../database/generated/client.js';
+import { type Execution, Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { RELAXED } from '../database/sql.js';
-import type { ExecutionState } from './execution.state.js';
+import { at, NOW, RELAXED } from '../database/sql.js';
+import { type ExecutionState, executionStates } from './execution.state.js';
+import type { Notice } from './notices.js';
 
 export type ExecutionRow = Execution;
 
@@ -19,11 +20,19 @@ export interface ExecutionEnd {
   readonly status: ExecutionState;
   readonly outputs: Prisma.InputJsonValue;
   readonly files: Prisma.InputJsonValue;
-  readonly notices: Prisma.InputJsonValue;
   readonly errorName: string | null;
   readonly stateLost: boolean;
   readonly durationMs: number | null;
   readonly peakMemoryBytes: bigint | null;
+}
+
+export interface ExecutionQuery {
+  readonly containerId: string;
+  readonly afterSeq?: bigint | undefined;
+  readonly limit: number;
+  readonly order: 'asc' | 'desc';
+  /** Bytes of code and outputs on one page. */
+  readonly maxBytes: number;
 }
 
 @Injectable()
@@ -48,7 +57,7 @@ export class ExecutionRepository {
 
   async markRunning(id: string): Promise<void> {
     await this.prisma.execution.updateMany({
-      where: { id, status: 'queued' },
+      where: { id, status: { in: executionStates.sourcesOf('running') } },
       data: { status: 'running', startedAt: new Date() },
     });
   }
@@ -56,40 +65,42 @@ export class ExecutionRepository {
   /** Writes the end once; a second writer changes nothing and gets the row as it is. */
   async finish(id: string, end: ExecutionEnd): Promise<ExecutionRow> {
     const [written] = await this.prisma.execution.updateManyAndReturn({
-      where: { id, status: { in: ['queued', 'running'] } },
+      where: { id, status: { in: executionStates.sourcesOf(end.status) } },
       data: { ...end, endedAt: new Date() },
     });
     return written ?? this.prisma.execution.findUniqueOrThrow({ where: { id } });
-  }
-
-  /** Ends a row that nobody ended; does nothing otherwise. */
-  async close(id: string): Promise<void> {
-    await this.prisma.execution.updateMany({
-      where: { id, status: { in: ['queued', 'running'] } },
-      data: { status: 'interrupted', endedAt: new Date() },
-    });
   }
 
   async find(containerId: string, id: string): Promise<ExecutionRow | null> {
     return this.prisma.execution.findFirst({ where: { id, containerId } });
   }
 
-  async list(query: {
-    containerId?: string | undefined;
-    afterSeq?: bigint | undefined;
-    limit: number;
-    order: 'asc' | 'desc';
-  }): Promise<ExecutionRow[]> {
-    return this.prisma.execution.findMany({
-      where: {
-        ...(query.containerId === undefined ? {} : { containerId: query.containerId }),
-        ...(query.afterSeq === undefined
-          ? {}
-          : { seq: query.order === 'asc' ? { gt: query.afterSeq } : { lt: query.afterSeq } }),
-      },
-      orderBy: { seq: query.order },
-      take: query.limit,
+  /**
+   * At most `limit` rows, and no more than fit in `maxBytes` of code and outputs together, but always one:
+   * code may have 10 MB and outputs another one, so a page of a hundred would be a gigabyte.
+   */
+  async list(query: ExecutionQuery): Promise<{ rows: ExecutionRow[]; hasMore: boolean }> {
+    const { containerId, afterSeq, limit, order, maxBytes } = query;
+    const isAscending = order === 'asc';
+    const beyond = isAscending ? Prisma.sql`"seq" > ${afterSeq}` : Prisma.sql`"seq" < ${afterSeq}`;
+    const found = await this.prisma.$queryRaw<{ id: string; bytes: number }[]>`
+      SELECT "id", octet_length("code") + octet_length("outputs"::text) AS bytes
+        FROM "Execution"
+       WHERE "containerId" = ${containerId} AND ${afterSeq === undefined ? Prisma.sql`TRUE` : beyond}
+       ORDER BY "seq" ${Prisma.raw(isAscending ? 'ASC' : 'DESC')}
+       LIMIT ${limit + 1}`;
+    const ids: string[] = [];
+    let total = 0;
+    for (const { id, bytes } of found.slice(0, limit)) {
+      total += Number(bytes);
+      if (ids.length > 0 && total > maxBytes) break;
+      ids.push(id);
+    }
+    const rows = await this.prisma.execution.findMany({
+      where: { id: { in: ids } },
+      orderBy: { seq: order },
     });
+    return { rows, hasMore: found.length > ids.length };
   }
 
   /** Executions of one response, oldest first. */
@@ -97,16 +108,16 @@ export class ExecutionRepository {
     return this.prisma.execution.findMany({ where: { responseId }, orderBy: { seq: 'asc' } });
   }
 
-  async findAny(id: string): Promise<ExecutionRow | null> {
-    return this.prisma.execution.findUnique({ where: { id } });
-  }
-
-  /** At boot: whatever an earlier process left unfinished cannot finish any more. */
-  async failUnfinished(notice: { code: string; message: string }): Promise<number> {
-    const { count } = await this.prisma.execution.updateMany({
-      where: { status: { in: ['queued', 'running'] } },
-      data: { status: 'failed', endedAt: new Date(), notices: [notice] },
-    });
-    return count;
+  /**
+   * Ends executions that nothing runs any more, with a notice that says why: those of an earlier process at
+   * boot, and those older than `before` that are not among `running`.
+   */
+  async failAbandoned(notice: Notice, running: readonly string[], before?: Date): Promise<number> {
+    const output = JSON.stringify([{ type: 'notice', ...notice }]);
+    return this.prisma.$executeRaw`
+      UPDATE "Execution"
+         SET "status" = 'failed', "endedAt" = ${NOW}, "outputs" = ("outputs"::jsonb || ${output}::jsonb)::json
+       WHERE "status"::text = ANY (${executionStates.sourcesOf('failed')}) AND "id" <> ALL (${[...running]})
+         AND ${before === undefined ? Prisma.sql`TRUE` : Prisma.sql`"createdAt" < ${at(before)}`}`;
   }
 }

@@ -1,3 +1,5 @@
+import { defineStates } from '../common/state-table.js';
+
 /**
  * The life of an Execution: one piece of code run on a container's kernel.
  *
@@ -22,8 +24,12 @@ export type ExecutionState =
 
 const ENDS = ['completed', 'timed_out', 'interrupted', 'out_of_memory', 'kernel_died', 'failed'] as const;
 
-export const transitions: Record<ExecutionState, readonly ExecutionState[]> = {
-  queued: ['running', 'interrupted', 'failed'],
+/**
+ * An end may be written over `queued` as well: that code began is written without waiting for it, and may be
+ * lost when the database is away.
+ */
+export const executionStates = defineStates<ExecutionState>({
+  queued: ['running', ...ENDS],
   running: ENDS,
   completed: [],
   timed_out: [],
@@ -31,6 +37,4 @@ export const transitions: Record<ExecutionState, readonly ExecutionState[]> = {
   out_of_memory: [],
   kernel_died: [],
   failed: [],
-};
-
-export const isTerminal = (state: ExecutionState): boolean => transitions[state].length === 0;
+});

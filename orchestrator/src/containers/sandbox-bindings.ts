@@ -3,8 +3,12 @@
  * files; when the sandbox is lost (crash, restart, memory needed elsewhere) the next use gets
  * another one with the same files, and the caller is told that variables are gone.
  *
- * What is serialised: binding, releasing and copying a file in, per container. Executions have
- * their own queue (execution.service.ts).
+ * What is serialised: binding, copying a file in, and giving up an idle sandbox, per container. Executions
+ * have their own queue (execution.service.ts).
+ *
+ * A binding is dirty while its sandbox may hold files that are not stored: from the start of an execution
+ * until its files are. The next use of a dirty one, the sweep, and whoever gives it up compare the whole tree
+ * with the records first.
  */
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
@@ -13,26 +17,39 @@ import type { MemorySize } from '../config/env.schema.js';
 import type { Reclaimer } from '../sandboxes/reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxId } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
-import { BlobsService } from '../storage/blobs.service.js';
-import { ContainerFileRepository, type ContainerFileRow } from './container-file.repository.js';
+import type { ContainerFileRow, ImportTarget } from './container-file.repository.js';
 import { ContainerRepository, type ContainerRow } from './container.repository.js';
-import { FileImporter } from './file-importer.js';
+import { ContainerMemory } from './container-memory.js';
+import { isRefusal, SandboxFiles } from './sandbox-files.js';
 
 /** Milliseconds without use after which a sandbox is asked whether it lives before it is used again. */
 const PING_AFTER_MS = 1_000;
+/** Milliseconds that comparing a whole tree with the records may take. */
+const RECONCILE_MS = 60_000;
+/** The same when memory is short, or the process ends. */
+const HASTY_RECONCILE_MS = 10_000;
 
 interface Binding {
+  readonly target: ImportTarget;
   readonly sandbox: Sandbox;
-  /** Executions that use it now; more than none means it is not given up. */
+  /** What uses it now: executions, files on their way in, a question whether it lives. */
   users: number;
   lastUsedMs: number;
+  /** Changes with each execution; clean when the last one that was begun is stored. */
+  begun: number;
+  dirty: boolean;
 }
 
 /** A sandbox in use; `release` must be called exactly once. */
 export interface Lease {
+  readonly target: ImportTarget;
   readonly sandbox: Sandbox;
   /** The container had another sandbox before: its variables are gone. */
   readonly stateLost: boolean;
+  /** Paths of files of the container that this fresh sandbox has no room for. */
+  readonly missing: readonly string[];
+  /** Called before code runs. What it returns is called when all that the code left is stored. */
+  markDirty(): () => void;
   release(): void;
 }
 
@@ -46,9 +63,8 @@ export class SandboxBindings implements Reclaimer, OnModuleInit, BeforeApplicati
     private readonly driver: SandboxDriver,
     private readonly pool: SandboxPool,
     private readonly containers: ContainerRepository,
-    private readonly files: ContainerFileRepository,
-    private readonly blobs: BlobsService,
-    private readonly importer: FileImporter,
+    private readonly files: SandboxFiles,
+    private readonly memory: ContainerMemory,
   ) {}
 
   onModuleInit(): void {
@@ -58,150 +74,286 @@ export class SandboxBindings implements Reclaimer, OnModuleInit, BeforeApplicati
   /** Sandboxes outlive an orderly stop, with their variables, unless their engine ends with the server. */
   async beforeApplicationShutdown(): Promise<void> {
     if (this.pool.keepsSandboxesAtStop) return;
-    await Promise.allSettled([...this.bindings.keys()].map((containerId) => this.release(containerId, null)));
+    await Promise.allSettled(
+      [...this.bindings].map(async ([containerId, binding]) => {
+        if (binding.dirty) await this.reconcile(binding, HASTY_RECONCILE_MS);
+        await this.release(containerId, null);
+      }),
+    );
   }
 
   /** A sandbox for this container, with all its files; called before each execution. */
   async lease(row: ContainerRow): Promise<Lease> {
     return this.mutex.run(row.id, async () => {
       const known = await this.alive(row.id);
-      const { binding, stateLost } = known ? { binding: known, stateLost: false } : await this.bind(row.id);
-      binding.users += 1;
-      binding.lastUsedMs = Date.now();
-      let released = false;
+      const bound = known ? { binding: known, stateLost: false, missing: [] } : await this.bind(row.id);
+      const { binding, stateLost, missing } = bound;
+      const done = this.use(binding);
       return {
+        target: binding.target,
         sandbox: binding.sandbox,
         stateLost,
-        release: () => {
-          if (released) return;
-          released = true;
-          binding.users -= 1;
-          binding.lastUsedMs = Date.now();
-        },
+        missing,
+        markDirty: () => markDirty(binding),
+        release: done,
       };
     });
   }
 
-  /** Copies one file into the sandbox if there is one; called after its row was written. */
+  /**
+   * Copies one file into the sandbox if there is one; called after its row was written. Rejects when the
+   * sandbox refuses the file; whatever else goes wrong, the next use puts it in.
+   */
   async copyIn(file: ContainerFileRow): Promise<void> {
     await this.mutex.run(file.containerId, async () => {
       const binding = this.bindings.get(file.containerId);
-      if (binding) await this.putFile(binding.sandbox, file);
-    });
-  }
-
-  /** Removes a file from the sandbox if there is one; a file that is already gone is fine. */
-  async removeFile(containerId: string, path: string): Promise<void> {
-    await this.mutex.run(containerId, async () => {
+      if (!binding) return;
+      const done = this.use(binding);
       try {
-        await this.bindings.get(containerId)?.sandbox.removeFile(path);
+        await this.files.put(binding.sandbox, file);
       } catch (error) {
-        if (!(error instanceof SandboxError && (error.code === 'not_found' || error.code === 'gone')))
-          throw error;
+        if (isRefusal(error) || !(error instanceof SandboxError)) throw error;
+        this.logger.warn({ err: error, containerId: file.containerId }, 'a file is put in with the next use');
+        markDirty(binding);
+      } finally {
+        done();
       }
     });
   }
 
-  /** Ends the container's sandbox, running code included. Called on delete, on expiry, and when room is needed. */
+  /** Removes a file from the sandbox if there is one; one that is gone, or a folder by now, is fine. */
+  async removeFile(containerId: string, path: string): Promise<void> {
+    await this.mutex.run(containerId, async () => {
+      const binding = this.bindings.get(containerId);
+      if (!binding) return;
+      const done = this.use(binding);
+      try {
+        await binding.sandbox.removeFile(path);
+      } catch (error) {
+        const isFine =
+          error instanceof SandboxError && ['not_found', 'not_a_file', 'gone'].includes(error.code);
+        if (!isFine) throw error;
+      } finally {
+        done();
+      }
+    });
+  }
+
+  /**
+   * Ends the container's sandbox, running code included. Called on delete, on expiry, and when room is
+   * needed. When the engine does not do it, the sandbox is nobody's, and the sweep removes it.
+   */
   async release(containerId: string, sandboxId: string | null): Promise<void> {
     const binding = this.bindings.get(containerId);
     this.bindings.delete(containerId);
     const id = binding?.sandbox.id ?? (sandboxId as SandboxId | null);
     if (!id) return;
+    this.pool.disown(id);
     await this.driver.destroy(id);
     await this.containers.unbind(containerId, id);
   }
 
-  /** True while an execution uses the container's sandbox. */
-  isInUse(containerId: string): boolean {
-    return (this.bindings.get(containerId)?.users ?? 0) > 0;
+  /**
+   * The same for a container that has ended by itself: its files are stored first. False when that did not
+   * work yet and is worth another try.
+   */
+  async retire(containerId: string, sandboxId: string | null): Promise<boolean> {
+    return this.mutex.run(containerId, async () => {
+      const binding = this.bindings.get(containerId);
+      if (binding && binding.users > 0) return false;
+      if (binding?.dirty && !(await this.reconcile(binding, RECONCILE_MS))) return false;
+      await this.release(containerId, sandboxId);
+      return true;
+    });
   }
 
-  boundIds(): ReadonlySet<string> {
-    return new Set([...this.bindings.values()].map((binding) => binding.sandbox.id));
+  /** Stores what earlier uses could not store; called by the sweep. */
+  async settleDirty(): Promise<void> {
+    for (const [containerId, binding] of this.bindings) {
+      if (!binding.dirty || this.isBusy(containerId)) continue;
+      await this.mutex.run(containerId, async () => {
+        if (this.bindings.get(containerId) === binding && binding.dirty && binding.users === 0)
+          await this.reconcile(binding, RECONCILE_MS);
+      });
+    }
+  }
+
+  /** Containers whose sandbox is used at this moment. */
+  busyIds(): readonly string[] {
+    return [...this.bindings.keys()].filter((id) => this.isBusy(id));
+  }
+
+  /** Which sandbox serves which container, by the container's id. */
+  bound(): ReadonlyMap<string, SandboxId> {
+    return new Map([...this.bindings].map(([id, { sandbox }]) => [id, sandbox.id]));
   }
 
   get size(): number {
     return this.bindings.size;
   }
 
-  /** The binding if its sandbox answers; one that does not is put away. */
+  /** Gives up the sandbox that was idle longest, those with nothing left to store first. */
+  async giveUpIdlest(minIdleMs: number): Promise<boolean> {
+    const idle = [...this.bindings]
+      .filter(([id, { lastUsedMs }]) => !this.isBusy(id) && Date.now() - lastUsedMs >= minIdleMs)
+      .sort(([, a], [, b]) => Number(a.dirty) - Number(b.dirty) || a.lastUsedMs - b.lastUsedMs);
+    for (const [containerId] of idle) if (await this.giveUp(containerId)) return true;
+    return false;
+  }
+
+  /** Their memory was promised to another container of the project; nobody waits for their sandboxes to end. */
+  putAside(containerIds: readonly string[]): void {
+    for (const containerId of containerIds) if (this.bindings.has(containerId)) void this.giveUp(containerId);
+  }
+
+  /** Never rejects. */
+  private async giveUp(containerId: string): Promise<boolean> {
+    return this.mutex.run(containerId, async () => {
+      const binding = this.bindings.get(containerId);
+      if (!binding || binding.users > 0) return false;
+      try {
+        if (binding.dirty && !(await this.reconcile(binding, HASTY_RECONCILE_MS))) return false;
+        this.logger.log({ containerId }, 'giving up an idle sandbox: its memory is needed');
+        await this.release(containerId, null);
+        return true;
+      } catch (error) {
+        this.logger.warn({ err: error, containerId }, 'an idle sandbox could not be given up');
+        return false;
+      }
+    });
+  }
+
+  private isBusy(containerId: string): boolean {
+    return this.mutex.isBusy(containerId) || (this.bindings.get(containerId)?.users ?? 0) > 0;
+  }
+
+  /** Counts one user more; the returned function ends it, once. */
+  private use(binding: Binding): () => void {
+    binding.users += 1;
+    binding.lastUsedMs = Date.now();
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      binding.users -= 1;
+      binding.lastUsedMs = Date.now();
+    };
+  }
+
+  /** The binding if its sandbox answers, with all its files stored; one that does not is put away. */
   private async alive(containerId: string): Promise<Binding | undefined> {
     const binding = this.bindings.get(containerId);
-    if (!binding || binding.users > 0 || Date.now() - binding.lastUsedMs < PING_AFTER_MS) return binding;
+    if (!binding || binding.users > 0) return binding;
+    const isFresh = Date.now() - binding.lastUsedMs < PING_AFTER_MS;
+    if (isFresh && !binding.dirty) return binding;
+    const done = this.use(binding);
     try {
-      await binding.sandbox.ping();
-      return binding;
+      if (!isFresh) await binding.sandbox.ping();
+      if (binding.dirty) await this.reconcile(binding, RECONCILE_MS);
+      return this.bindings.get(containerId);
     } catch (error) {
       this.logger.warn({ err: error, containerId }, 'a sandbox does not answer any more');
       await this.release(containerId, null);
       return undefined;
+    } finally {
+      done();
     }
   }
 
-  private async bind(containerId: string): Promise<{ binding: Binding; stateLost: boolean }> {
+  /** True when all is stored. Rejects when the sandbox is gone, with what it held. */
+  private async reconcile(binding: Binding, limitMs: number): Promise<boolean> {
+    const { begun } = binding;
+    try {
+      const isClean = await this.files.reconcile(binding.target, binding.sandbox, limitMs);
+      if (isClean && binding.begun === begun) binding.dirty = false;
+      return isClean;
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'gone') throw error;
+      this.logger.warn(
+        { err: error, containerId: binding.target.id },
+        'the files of a sandbox could not be stored yet',
+      );
+      return false;
+    }
+  }
+
+  private async bind(
+    containerId: string,
+  ): Promise<{ binding: Binding; stateLost: boolean; missing: readonly string[] }> {
     const row = await this.containers.findAny(containerId);
     if (!row || row.status !== 'running') throw new ApiError('container_expired', 'Container is expired.');
+    if (row.aside) this.putAside(await this.memory.takeBack(row, this.busyIds()));
     const again = row.sandboxId === null ? null : await this.attach(row, row.sandboxId as SandboxId);
-    if (again) return { binding: again, stateLost: false };
+    if (again) return { binding: again, stateLost: false, missing: [] };
     const sandbox = await this.pool.acquire(row.memoryLimit as MemorySize);
     try {
-      for (const file of await this.files.all(containerId)) await this.putFile(sandbox, file);
+      const missing = await this.files.restore(sandbox, containerId);
       const generation = await this.containers.bind(containerId, sandbox.id, row.generation);
       if (generation === null) throw new ApiError('container_expired', 'Container is expired.');
+      return { binding: this.remember(row, generation, sandbox), stateLost: row.generation > 0, missing };
     } catch (error) {
-      await this.driver.destroy(sandbox.id);
+      await this.discard(sandbox.id);
       throw error;
     }
-    return { binding: this.remember(containerId, sandbox), stateLost: row.generation > 0 };
   }
 
-  /** Takes up the sandbox an earlier process left, with whatever files its last execution wrote. */
+  /**
+   * Takes up the sandbox an earlier process left, with whatever files its last execution wrote. Null when it
+   * is gone; anything else that goes wrong is thrown, for the sandbox holds variables and maybe files.
+   */
   private async attach(row: ContainerRow, sandboxId: SandboxId): Promise<Binding | null> {
     try {
       const sandbox = await this.driver.attach(sandboxId);
-      await this.importer.importAll(row, sandbox);
-      for (const file of await this.files.all(row.id)) {
-        if (file.mtimeMs === null) await this.putFile(sandbox, file);
-      }
-      return this.remember(row.id, sandbox);
+      const binding = this.remember(row, row.generation, sandbox);
+      markDirty(binding);
+      await this.reconcile(binding, RECONCILE_MS);
+      return binding;
     } catch (error) {
-      if (!(error instanceof SandboxError)) throw error;
+      if (!(error instanceof SandboxError && error.code === 'gone')) throw error;
       this.logger.warn(
         { containerId: row.id, reason: error.message },
         'the sandbox of an earlier run is gone',
       );
-      await this.driver.destroy(sandboxId);
+      this.bindings.delete(row.id);
+      await this.discard(sandboxId);
       return null;
     }
   }
 
-  private remember(containerId: string, sandbox: Sandbox): Binding {
-    const binding: Binding = { sandbox, users: 0, lastUsedMs: Date.now() };
-    this.bindings.set(containerId, binding);
+  private async discard(id: SandboxId): Promise<void> {
+    this.pool.disown(id);
+    try {
+      await this.driver.destroy(id);
+    } catch (error) {
+      this.logger.warn(
+        { err: error, sandboxId: id },
+        'a sandbox could not be removed; the sweep tries again',
+      );
+    }
+  }
+
+  private remember(row: ContainerRow, generation: number, sandbox: Sandbox): Binding {
+    const target = { id: row.id, projectId: row.projectId, generation };
+    const binding: Binding = { target, sandbox, users: 0, lastUsedMs: Date.now(), begun: 0, dirty: false };
+    this.bindings.set(row.id, binding);
     void sandbox.closed.then(async () => {
-      if (this.bindings.get(containerId) !== binding) return;
-      this.bindings.delete(containerId);
-      this.logger.warn({ containerId, sandboxId: sandbox.id }, 'a sandbox ended by itself');
-      await this.driver.destroy(sandbox.id).catch(() => {});
-      await this.containers.unbind(containerId, sandbox.id).catch(() => {});
+      if (this.bindings.get(row.id) !== binding) return;
+      this.bindings.delete(row.id);
+      this.logger.warn({ containerId: row.id, sandboxId: sandbox.id }, 'a sandbox ended by itself');
+      await this.discard(sandbox.id);
+      await this.containers.unbind(row.id, sandbox.id).catch(() => {});
     });
     return binding;
   }
+}
 
-  private async putFile(sandbox: Sandbox, file: ContainerFileRow): Promise<void> {
-    const entry = await sandbox.putFile(file.path, await this.blobs.read(file.blobSha256));
-    await this.files.setMtime(file.id, BigInt(Math.floor(entry.modifiedAtMs)));
-  }
-
-  /** Gives up the sandbox that was idle longest; its files are in the blob store already. */
-  async giveUpIdlest(minIdleMs: number): Promise<boolean> {
-    const idle = [...this.bindings.entries()]
-      .filter(([, binding]) => binding.users === 0 && Date.now() - binding.lastUsedMs >= minIdleMs)
-      .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs)[0];
-    if (!idle) return false;
-    this.logger.warn({ containerId: idle[0] }, 'giving up an idle sandbox: memory is short');
-    await this.release(idle[0], null);
-    return true;
-  }
+function markDirty(binding: Binding): () => void {
+  const wasClean = !binding.dirty;
+  binding.dirty = true;
+  binding.begun += 1;
+  const { begun } = binding;
+  return () => {
+    // What was missing before is not stored by this.
+    if (wasClean && binding.begun === begun) binding.dirty = false;
+  };
 }

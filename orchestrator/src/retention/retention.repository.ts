@@ -94,7 +94,7 @@ export class RetentionRepository {
     return this.count(
       this.prisma.execution.updateMany({
         where: { id: { in: idsOf(rows) } },
-        data: { code: '', outputs: [], files: [], notices: [] },
+        data: { code: '', outputs: [], files: [] },
       }),
     );
   }

@@ -115,6 +115,11 @@ export class SandboxPool implements BeforeApplicationShutdown {
     return this.own;
   }
 
+  /** Called before one is ended: if the engine does not do it, the reconciler shall. */
+  disown(id: string): void {
+    this.own.delete(id);
+  }
+
   state(): readonly PoolState[] {
     return MEMORY_SIZES.map((size) => ({
       size,

@@ -34,6 +34,7 @@ export interface AdminApp {
   readonly prisma: PrismaService;
   readonly driver: FakeSandboxDriver;
   readonly blobDir: string;
+  readonly databaseUrl: string;
   /** Asks with the admin key. */
   admin(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Asks with any key, or none. */
@@ -88,6 +89,7 @@ export async function startAdminApp(overrides: Readonly<Record<string, string>> 
     prisma: app.get(PrismaService),
     driver,
     blobDir,
+    databaseUrl: database.url,
     ask,
     admin,
     project: async (name = 'test') => {

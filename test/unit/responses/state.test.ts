@@ -12,8 +12,8 @@ function reachable<S extends string>(transitions: Record<S, readonly S[]>, start
 
 describe('state tables', () => {
   it('reach every state from the first one', () => {
-    expect(reachable(container.transitions, 'running').size).toBe(Object.keys(container.transitions).length);
-    expect(reachable(execution.transitions, 'queued').size).toBe(Object.keys(execution.transitions).length);
+    expect(reachable(container.containerStates.transitions, 'running').size).toBe(Object.keys(container.containerStates.transitions).length);
+    expect(reachable(execution.executionStates.transitions, 'queued').size).toBe(Object.keys(execution.executionStates.transitions).length);
     expect(reachable(response.transitions, 'queued').size).toBe(Object.keys(response.transitions).length);
   });
 
@@ -24,8 +24,8 @@ describe('state tables', () => {
         .sort(),
     ).toEqual(['cancelled', 'completed', 'failed', 'incomplete']);
     expect(
-      Object.keys(execution.transitions)
-        .filter((state) => execution.isTerminal(state as never))
+      Object.keys(execution.executionStates.transitions)
+        .filter((state) => execution.executionStates.isTerminal(state as never))
         .sort(),
     ).toEqual(['completed', 'failed', 'interrupted', 'kernel_died', 'out_of_memory', 'timed_out']);
   });
@@ -52,6 +52,6 @@ describe('expiry of a container', () => {
   it('never brings back what was written down as ended', () => {
     expect(container.stateAt({ ...row, status: 'expired' }, at(0))).toBe('expired');
     expect(container.stateAt({ ...row, status: 'deleted' }, at(0))).toBe('deleted');
-    expect(container.canGo('expired', 'running')).toBe(false);
+    expect(container.containerStates.canGo('expired', 'running')).toBe(false);
   });
 });

@@ -1,0 +1,283 @@
+/**
+ * One execution, from its turn to its end. It runs by itself: whoever asked for it reads what it tells from
+ * a {@link RunFeed} and may leave at any time. Leaving interrupts the code, and whatever the code left by
+ * then (outputs, files, status) is kept all the same.
+ */
+import { Logger } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { ApiError } from '../common/api-error.js';
+import { newId } from '../common/ids.js';
+import { storableText } from '../common/text.js';
+import { type ExecutionEvent, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import type { ContainerFileRow } from './container-file.repository.js';
+import type { ContainerRow } from './container.repository.js';
+import { type ExecutionOutput, OutputCollector, storableOutput } from './execution-outputs.js';
+import type { ExecutionEnd, ExecutionRow } from './execution.repository.js';
+import type { ExecutionState } from './execution.state.js';
+import { type ImportedFile, type ImportReport, isWorthAnotherTry } from './file-importer.js';
+import { leftNotice, missingNotice, type Notice, STATE_LOST } from './notices.js';
+import { DATA_DIR } from './path-allocator.js';
+import { RunFeed } from './run-feed.js';
+import type { RunParts } from './run-parts.js';
+import type { Lease } from './sandbox-bindings.js';
+
+/** What its reader sees; `finished` is last and always comes. */
+export type RunEvent =
+  | { readonly type: 'started'; readonly execution: ExecutionRow }
+  | { readonly type: 'output'; readonly output: ExecutionOutput }
+  | {
+      readonly type: 'finished';
+      readonly execution: ExecutionRow;
+      readonly files: readonly ImportedFile[];
+      readonly images: readonly ContainerFileRow[];
+      readonly cause?: unknown;
+    };
+
+export type FinishedRun = Extract<RunEvent, { type: 'finished' }>;
+
+/** Milliseconds between two heartbeats that keep a busy container from expiring; the shortest lifetime is a minute. */
+const HEARTBEAT_MS = 15_000;
+/** `last_active_at` is told in seconds; a short execution need not write it a second time. */
+const JUST_NOW_MS = 1_000;
+/** Milliseconds that storing the files of a short execution may take; a longer one may take as long as its code. */
+const IMPORT_MS = 60_000;
+
+export class ExecutionRun {
+  private readonly logger = new Logger(ExecutionRun.name);
+  private readonly feed = new RunFeed();
+  private readonly outputs = new OutputCollector();
+  private readonly images: ContainerFileRow[] = [];
+  private readonly stop = new AbortController();
+  private readonly signal: AbortSignal;
+  private errorName: string | null = null;
+  private stateLost = false;
+  private end: Extract<ExecutionEvent, { type: 'finished' }> | null = null;
+  private files: readonly ImportedFile[] = [];
+  private cause: unknown;
+
+  constructor(
+    private readonly parts: RunParts,
+    private readonly container: ContainerRow,
+    private readonly row: ExecutionRow,
+    private readonly code: string,
+    signal: AbortSignal | undefined,
+  ) {
+    this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
+  }
+
+  /** What happens, from the beginning. To be read once; a reader who stops early interrupts the code. */
+  async *events(): AsyncGenerator<RunEvent> {
+    let hasEnded = false;
+    try {
+      for await (const event of this.feed.read()) {
+        hasEnded = event.type === 'finished';
+        yield event;
+      }
+    } finally {
+      if (!hasEnded) this.interrupt();
+    }
+  }
+
+  /** Asks the code to stop; the run then ends as usual. */
+  interrupt(): void {
+    this.stop.abort();
+  }
+
+  /** Runs the code when its turn has come. Resolves when its end is written down; never rejects. */
+  async go(turn: Promise<() => void>): Promise<FinishedRun> {
+    const beat = setInterval(() => void this.beat(), HEARTBEAT_MS);
+    this.feed.push({ type: 'started', execution: this.row });
+    const failure = await this.inTurn(turn);
+    const finished = await this.conclude(failure);
+    clearInterval(beat);
+    this.feed.push(finished);
+    this.feed.end();
+    return finished;
+  }
+
+  /** Waits for its turn, unless it is interrupted before. Returns the status that overrules the sandbox's. */
+  private async inTurn(turn: Promise<() => void>): Promise<ExecutionState | null> {
+    const isTurn = await Promise.race([turn.then(() => true), aborted(this.signal).then(() => false)]);
+    try {
+      if (!isTurn || this.signal.aborted) return 'interrupted';
+      await this.onSandbox();
+      return null;
+    } catch (error) {
+      this.cause = error;
+      this.note({ code: 'sandbox_failed', message: this.explain(error) });
+      return 'failed';
+    } finally {
+      void turn.then((endTurn) => endTurn());
+    }
+  }
+
+  private async conclude(failure: ExecutionState | null): Promise<FinishedRun> {
+    try {
+      const [execution] = await Promise.all([this.write(failure), this.touch()]);
+      return this.finished(execution);
+    } catch (error) {
+      // Only when the process ends: the next one finds the row and closes it.
+      this.logger.error(
+        { err: error, executionId: this.row.id },
+        'the end of an execution was not written down',
+      );
+      return this.finished({ ...this.row, status: failure ?? this.end?.status ?? 'failed' });
+    }
+  }
+
+  private finished(execution: ExecutionRow): FinishedRun {
+    return { type: 'finished', execution, files: this.files, images: this.images, cause: this.cause };
+  }
+
+  private async beat(): Promise<void> {
+    try {
+      await this.parts.containers.heartbeat(this.container.id);
+    } catch (error) {
+      this.logger.warn(
+        { err: error, containerId: this.container.id },
+        'a busy container could not be kept from expiring',
+      );
+    }
+  }
+
+  private async touch(): Promise<void> {
+    const idleMs = Math.abs(Date.now() - this.container.lastActiveAt.getTime());
+    if (idleMs >= JUST_NOW_MS) await this.beat();
+  }
+
+  private async onSandbox(): Promise<void> {
+    const lease = await this.parts.bindings.lease(this.container);
+    try {
+      if (lease.stateLost) {
+        this.stateLost = true;
+        this.note(STATE_LOST);
+      }
+      if (lease.missing.length > 0) this.note(missingNotice(lease.missing));
+      if (this.row.status === 'queued') await this.parts.executions.markRunning(this.row.id);
+      // Until all of it is stored, the sandbox holds more than the records; whatever happens in between.
+      const settled = lease.markDirty();
+      for await (const event of lease.sandbox.execute(this.code, this.limits())) await this.observe(event);
+      await this.copyImagesIn();
+      const report = await this.importFiles(lease);
+      this.files = report.files;
+      if (report.left.length > 0) this.note(leftNotice(report.left));
+      if (!isWorthAnotherTry(report)) settled();
+    } finally {
+      lease.release();
+    }
+  }
+
+  private async importFiles(lease: Lease): Promise<ImportReport> {
+    const { importer } = this.parts;
+    const limitMs = Math.max(IMPORT_MS, this.row.timeoutMs);
+    const report = await importer.importChanges(lease.target, lease.sandbox, this.end?.files ?? [], limitMs);
+    if (!(this.end?.filesTruncated ?? true)) return report;
+    const rest = await importer.importAll(lease.target, lease.sandbox, limitMs);
+    return { files: [...report.files, ...rest.files], left: [...report.left, ...rest.left] };
+  }
+
+  /** Figures are files of the container; one that its disk has no room for is kept outside all the same. */
+  private async copyImagesIn(): Promise<void> {
+    for (const image of this.images) {
+      try {
+        await this.parts.bindings.copyIn(image);
+      } catch (error) {
+        if (!(error instanceof SandboxError)) throw error;
+        this.note({
+          code: 'image_not_in_container',
+          message: `A figure was kept as ${image.id}, but not under ${image.path}: ${error.code === 'no_space' ? 'the disk of the container is full' : 'it could not be copied into the container'}.`,
+        });
+      }
+    }
+  }
+
+  private limits(): Parameters<Sandbox['execute']>[1] {
+    const { env } = this.parts;
+    return {
+      timeoutMs: this.row.timeoutMs,
+      maxOutputBytes: env.EXECUTION_MAX_OUTPUT_BYTES,
+      maxImages: env.EXECUTION_MAX_IMAGES,
+      maxImageBytes: env.EXECUTION_MAX_IMAGE_BYTES,
+      signal: this.signal,
+    };
+  }
+
+  private async observe(event: ExecutionEvent): Promise<void> {
+    if (event.type === 'finished') {
+      this.end = event;
+      return;
+    }
+    if (event.type === 'error') this.errorName = storableText(event.name);
+    if (event.type !== 'image') return this.tell(storableOutput(event));
+    try {
+      this.tell(await this.keepImage(event));
+    } catch (error) {
+      this.logger.warn({ err: error, executionId: this.row.id }, 'a figure could not be kept');
+      const reason = error instanceof ApiError ? error.message : 'It could not be stored.';
+      this.note({ code: 'image_not_kept', message: `A figure was not kept. ${reason}` });
+    }
+  }
+
+  /** A shown figure becomes a file of the container, named after its id. */
+  private async keepImage(image: Extract<ExecutionEvent, { type: 'image' }>): Promise<ExecutionOutput> {
+    const { blobs, files, persistence } = this.parts;
+    const id = newId.containerFile();
+    const row = await persistence.untilStored(async () => {
+      const blob = await blobs.write(Readable.from([image.data]));
+      return files.upsert({
+        id,
+        containerId: this.container.id,
+        projectId: this.container.projectId,
+        path: `${DATA_DIR}/${id}.${image.mimeType === 'image/png' ? 'png' : 'jpg'}`,
+        bytes: BigInt(blob.bytes),
+        blobSha256: blob.sha256,
+        source: 'assistant',
+      });
+    });
+    this.images.push(row);
+    return { type: 'image', file_id: row.id, mime_type: image.mimeType, bytes: image.data.length };
+  }
+
+  private tell(output: ExecutionOutput): void {
+    this.outputs.add(output);
+    this.feed.push({ type: 'output', output });
+  }
+
+  private note(notice: Notice): void {
+    this.tell({ type: 'notice', ...notice });
+  }
+
+  private explain(error: unknown): string {
+    if (error instanceof ApiError) return error.message;
+    this.logger.error({ err: error, containerId: this.container.id }, 'an execution could not be run');
+    if (error instanceof SandboxError) return error.message;
+    return 'The sandbox failed while this code ran. Files written before are kept; run it again.';
+  }
+
+  /** Writes the end once; waits for a database that is away. */
+  private write(failure: ExecutionState | null): Promise<ExecutionRow> {
+    const { end, files } = this;
+    const written: ExecutionEnd = {
+      status: failure ?? end?.status ?? 'failed',
+      outputs: this.outputs.list().map((output) => ({ ...output })),
+      files: files.map(({ row: file, change }) => ({
+        id: file.id,
+        path: storableText(file.path),
+        bytes: Number(file.bytes),
+        change,
+      })),
+      errorName: this.errorName,
+      stateLost: this.stateLost || (end?.stateLost ?? false),
+      durationMs: end ? Math.round(end.durationMs) : null,
+      peakMemoryBytes: end ? BigInt(Math.round(end.peakMemoryBytes)) : null,
+    };
+    const { executions, persistence } = this.parts;
+    return persistence.untilStored(() => executions.finish(this.row.id, written));
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
