@@ -1,10 +1,11 @@
 /** Executions: an extension of ours beside the Containers API (docs/api). */
 import { z } from 'zod';
 import { integer, maybe } from '../common/wire-schema.js';
+import { MAX_CODE_CHARS } from '../sandboxes/sandbox.driver.js';
 
 export const runCodeSchema = z
   .strictObject({
-    code: z.string().min(1).max(10_485_760),
+    code: z.string().min(1).max(MAX_CODE_CHARS),
     timeout_ms: maybe(integer({ min: 100, max: 3_600_000, fromText: false })).meta({
       description: 'Wall time in milliseconds.',
     }),

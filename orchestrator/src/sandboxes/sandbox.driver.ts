@@ -56,8 +56,58 @@ export type ExecutionStatus = 'completed' | 'timed_out' | 'interrupted' | 'out_o
 export interface FileEntry {
   /** Absolute, below `/mnt/data`. */
   readonly path: string;
+  /** What a reader gets, holes included. */
   readonly bytes: number;
   readonly modifiedAtMs: number;
+  /**
+   * Most bytes that the file can take on the sandbox's disk, where that is known to be less than
+   * `bytes`: a sparse file. Absent: as `bytes`.
+   */
+  readonly storedBytes?: number;
+  /**
+   * The same for all names of one file (hard links), different for different files. Holds within
+   * one report or list only. Absent: the file has one name.
+   */
+  readonly identity?: string;
+}
+
+export interface ReadOptions {
+  /** Files with more `bytes` than this are refused as `too_large`, before anything is read. */
+  readonly maxBytes?: number;
+}
+
+/** A file on its way out. */
+export interface OpenedFile {
+  readonly bytes: number;
+  /**
+   * At most `bytes` bytes. Blocks of zeros do not travel; they are made up here. Fails with
+   * `changed` if the file became shorter meanwhile, with other codes as {@link Sandbox.getFile}.
+   */
+  readonly content: Readable;
+}
+
+/** One file of {@link Sandbox.getFiles}: opened, or why it could not be. */
+export type FetchedFile =
+  | { readonly path: string; readonly entry: FileEntry; readonly content: Readable }
+  | { readonly path: string; readonly error: SandboxError };
+
+/** One file of {@link Sandbox.putFiles}. */
+export interface FileSource {
+  readonly path: string;
+  readonly content: Readable;
+}
+
+/** What became of one file: stored, refused by the sandbox, or the source's own error. */
+export type StoredFile =
+  | { readonly path: string; readonly entry: FileEntry }
+  | { readonly path: string; readonly error: Error };
+
+export interface FileList {
+  readonly entries: readonly FileEntry[];
+  /** There are more files than `spec.maxFiles`. */
+  readonly truncated: boolean;
+  /** Bytes that `/mnt/data` takes on its disk, where the sandbox knows. */
+  readonly dataUsedBytes?: number;
 }
 
 export interface FileChange extends FileEntry {
@@ -79,8 +129,18 @@ export type ExecutionEvent =
       readonly stateLost: boolean;
       readonly durationMs: number;
       readonly peakMemoryBytes: number;
+      /** All changes since the last report, however many. */
       readonly files: readonly FileChange[];
+      /**
+       * There are more files than are looked at, or the look failed: some changes may be missing,
+       * and the next report names them if they are then among the files looked at.
+       */
       readonly filesTruncated: boolean;
+      /**
+       * Bytes that `/mnt/data` takes on its disk. Where the sum of all `bytes` is larger, files are
+       * sparse or linked.
+       */
+      readonly dataUsedBytes?: number;
     };
 
 /**
@@ -95,26 +155,49 @@ export interface Sandbox {
 
   /** Called once when a pooled sandbox is given to a container: reseeds random generators. */
   claim(): Promise<void>;
-  /** Runs code on the kernel. One at a time per sandbox: a second call waits for the first. */
+  /**
+   * Runs code on the kernel. One at a time per sandbox: a second call waits for the first. Code over
+   * {@link MAX_CODE_CHARS} is refused as `too_large`.
+   */
   execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent>;
   /** Gives a fresh kernel; files stay. */
   restart(): Promise<void>;
   /** Writes a whole file, atomically; makes parent folders; `no_space` when the data limit is hit. */
   putFile(path: string, content: Readable): Promise<FileEntry>;
-  /** Opens a file; the stream yields at most the `bytes` seen at opening. */
-  getFile(path: string): Promise<{ readonly bytes: number; readonly content: Readable }>;
+  /**
+   * Writes many files over one connection, one after the other; yields what became of each, in
+   * order. One that is refused does not stop the others; only the end of the sandbox rejects.
+   * `files` is asked for the next one when the one before is done.
+   */
+  putFiles(files: Iterable<FileSource> | AsyncIterable<FileSource>): AsyncIterable<StoredFile>;
+  /** Opens a file. */
+  getFile(path: string, options?: ReadOptions): Promise<OpenedFile>;
+  /**
+   * Opens many files over one connection, one after the other, in the order of `paths`. Each
+   * `content` is to be read or destroyed before the next file is asked for; what is left of it
+   * then is passed over. A file that cannot be opened is an `error`, one that fails while it is
+   * read fails its `content`; neither stops the others. Only the end of the sandbox rejects.
+   */
+  getFiles(paths: readonly string[], options?: ReadOptions): AsyncIterable<FetchedFile>;
   /** Regular files below `/mnt/data`, sorted by path, at most `spec.maxFiles`. */
-  listFiles(): Promise<{ readonly entries: readonly FileEntry[]; readonly truncated: boolean }>;
+  listFiles(): Promise<FileList>;
   removeFile(path: string): Promise<void>;
   /** Cheap liveness check, well under a second. */
   ping(): Promise<void>;
 }
+
+/** UTF-16 units of a program, the API's limit and the sandbox's. */
+export const MAX_CODE_CHARS = 10_485_760;
 
 export type SandboxErrorCode =
   | 'not_found'
   | 'not_a_file'
   | 'invalid_path'
   | 'no_space'
+  /** The file became shorter, or was replaced, while it was copied. Trying again may help. */
+  | 'changed'
+  /** More bytes than the caller allows, or than the sandbox's disk can hold; or a program that is too long. */
+  | 'too_large'
   | 'gone'
   | 'start_failed'
   | 'engine_unavailable'

@@ -42,17 +42,14 @@ export class FakeFiles {
     requirePath(path);
     if (this.#isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
     if (this.#hasFileAbove(path)) throw new SandboxError('invalid_path', 'a part of the path is a file');
-    const used = [...this.#files].reduce(
-      (sum, [name, file]) => sum + (name === path ? 0 : file.content.length),
-      0,
-    );
+    const used = this.#used(path);
     const isNew = !this.#files.has(path);
     if (used + content.length > this.#maxBytes || (isNew && this.#files.size >= this.#maxFiles)) {
       throw new SandboxError('no_space', 'the data disk is full');
     }
     this.#version += 1;
     this.#files.set(path, { content, modifiedAtMs: Date.now(), version: this.#version });
-    return this.#entry(path);
+    return this.entry(path);
   }
 
   read(path: string): Buffer {
@@ -66,12 +63,18 @@ export class FakeFiles {
     this.#files.delete(path);
   }
 
-  list(limit: number): { entries: FileEntry[]; truncated: boolean } {
+  list(limit: number): { entries: FileEntry[]; truncated: boolean; dataUsedBytes: number } {
     const paths = [...this.#files.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     return {
-      entries: paths.slice(0, limit).map((path) => this.#entry(path)),
+      entries: paths.slice(0, limit).map((path) => this.entry(path)),
       truncated: paths.length > limit,
+      dataUsedBytes: this.#used(),
     };
+  }
+
+  entry(path: string): FileEntry {
+    const { content, modifiedAtMs } = this.#require(path);
+    return { path, bytes: content.length, modifiedAtMs };
   }
 
   /** For {@link changesSince}. */
@@ -84,7 +87,7 @@ export class FakeFiles {
     for (const [path, { version }] of this.#files) {
       const old = before.get(path);
       if (old === version) continue;
-      changes.push({ ...this.#entry(path), change: old === undefined ? 'created' : 'modified' });
+      changes.push({ ...this.entry(path), change: old === undefined ? 'created' : 'modified' });
     }
     for (const path of before.keys()) {
       if (!this.#files.has(path)) changes.push({ path, bytes: 0, modifiedAtMs: 0, change: 'deleted' });
@@ -92,9 +95,12 @@ export class FakeFiles {
     return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
-  #entry(path: string): FileEntry {
-    const { content, modifiedAtMs } = this.#require(path);
-    return { path, bytes: content.length, modifiedAtMs };
+  /** Without the file `except`. */
+  #used(except?: string): number {
+    return [...this.#files].reduce(
+      (sum, [name, { content }]) => sum + (name === except ? 0 : content.length),
+      0,
+    );
   }
 
   #require(path: string): StoredFile {

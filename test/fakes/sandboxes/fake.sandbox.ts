@@ -2,18 +2,30 @@
 import { Readable } from 'node:stream';
 import { EventQueue } from '../../../orchestrator/src/sandboxes/docker/event-queue.js';
 import {
+  MAX_CODE_CHARS,
   SandboxError,
   type ExecuteOptions,
   type ExecutionEvent,
+  type FetchedFile,
   type FileEntry,
+  type FileList,
+  type FileSource,
+  type OpenedFile,
+  type ReadOptions,
   type Sandbox,
   type SandboxId,
   type SandboxSpec,
+  type StoredFile,
 } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { FakeExecution } from './fake-execution.js';
 import { FakeFiles } from './fake-files.js';
 
 const gone = (): SandboxError => new SandboxError('gone', 'the sandbox has ended');
+
+function unlessGone<E extends Error>(error: E): E {
+  if (error instanceof SandboxError && error.code === 'gone') throw error;
+  return error;
+}
 
 /** Faults that happen once, to whichever sandbox of the driver comes next. */
 export interface SandboxFaults {
@@ -150,15 +162,38 @@ export class FakeSandbox implements Sandbox {
     return this.#machine.files.write(path, Buffer.concat(chunks));
   }
 
-  getFile(path: string): Promise<{ readonly bytes: number; readonly content: Readable }> {
+  getFile(path: string, options: ReadOptions = {}): Promise<OpenedFile> {
     return this.#answer(() => {
       this.#throw('nextGet');
       const content = this.#machine.files.read(path);
+      if (content.length > (options.maxBytes ?? Infinity))
+        throw new SandboxError('too_large', 'a large file');
       return { bytes: content.length, content: Readable.from(content.length === 0 ? [] : [content]) };
     });
   }
 
-  listFiles(): Promise<{ readonly entries: readonly FileEntry[]; readonly truncated: boolean }> {
+  async *putFiles(files: Iterable<FileSource> | AsyncIterable<FileSource>): AsyncGenerator<StoredFile> {
+    for await (const { path, content } of files) {
+      try {
+        yield { path, entry: await this.putFile(path, content) };
+      } catch (error) {
+        yield { path, error: unlessGone(error as Error) };
+      }
+    }
+  }
+
+  async *getFiles(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<FetchedFile> {
+    for (const path of paths) {
+      try {
+        const { content } = await this.getFile(path, options);
+        yield { path, entry: this.#machine.files.entry(path), content };
+      } catch (error) {
+        yield { path, error: unlessGone(error as SandboxError) };
+      }
+    }
+  }
+
+  listFiles(): Promise<FileList> {
     return this.#answer(() => this.#machine.files.list(this.spec.maxFiles));
   }
 
@@ -178,6 +213,7 @@ export class FakeSandbox implements Sandbox {
   ): Promise<void> {
     try {
       this.#requireAlive();
+      if (code.length > MAX_CODE_CHARS) throw new SandboxError('too_large', 'the program is too long');
       this.#detached.signal.addEventListener('abort', () => events.fail(gone()));
       const deadly = this.#faults.dieDuringExecute === true;
       this.#faults.dieDuringExecute = undefined;

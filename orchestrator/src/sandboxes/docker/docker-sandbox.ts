@@ -4,10 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   ExecuteOptions,
   ExecutionEvent,
+  FetchedFile,
   FileEntry,
+  FileList,
+  FileSource,
+  OpenedFile,
+  ReadOptions,
   Sandbox,
   SandboxId,
   SandboxSpec,
+  StoredFile,
 } from '../sandbox.driver.js';
 import { SandboxError } from '../sandbox.driver.js';
 import type { MemoryCgroup } from './cgroup.js';
@@ -31,6 +37,8 @@ export interface SandboxParts {
 /** The engine learns of an end a little later than we do. Milliseconds. */
 const END_WAIT_MS = 3_000;
 const END_POLL_MS = 25;
+/** The supervisor remembers twice as many files as it looks at; all of them may be gone, and as many new. */
+const MAX_CHANGES_PER_FILE = 4;
 
 export class DockerSandbox implements Sandbox {
   readonly id: SandboxId;
@@ -64,6 +72,7 @@ export class DockerSandbox implements Sandbox {
       oomKills: () => this.#oomKills(),
       explainEnd: (error) => this.#explainLostExecution(error),
       restartTimeoutMs: parts.restartTimeoutMs,
+      maxFileChanges: MAX_CHANGES_PER_FILE * parts.spec.maxFiles,
       giveUp: (reason) => client.close(reason),
     };
   }
@@ -104,11 +113,19 @@ export class DockerSandbox implements Sandbox {
     return this.#explained(() => this.#parts.client.put(path, content));
   }
 
-  getFile(path: string): Promise<{ readonly bytes: number; readonly content: Readable }> {
-    return this.#explained(() => this.#parts.client.get(path));
+  getFile(path: string, options: ReadOptions = {}): Promise<OpenedFile> {
+    return this.#explained(() => this.#parts.client.get(path, options));
   }
 
-  listFiles(): Promise<{ readonly entries: readonly FileEntry[]; readonly truncated: boolean }> {
+  putFiles(files: Iterable<FileSource> | AsyncIterable<FileSource>): AsyncIterable<StoredFile> {
+    return this.#explainedAll(this.#parts.client.putMany(files));
+  }
+
+  getFiles(paths: readonly string[], options: ReadOptions = {}): AsyncIterable<FetchedFile> {
+    return this.#explainedAll(this.#parts.client.getMany(paths, options));
+  }
+
+  listFiles(): Promise<FileList> {
     return this.#explained(() => this.#parts.client.list(this.spec.maxFiles));
   }
 
@@ -123,6 +140,15 @@ export class DockerSandbox implements Sandbox {
   async #explained<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'gone') throw await this.#explain(error);
+      throw error;
+    }
+  }
+
+  async *#explainedAll<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+    try {
+      yield* items;
     } catch (error) {
       if (error instanceof SandboxError && error.code === 'gone') throw await this.#explain(error);
       throw error;

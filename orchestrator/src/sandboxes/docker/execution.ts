@@ -1,11 +1,18 @@
 /** One run of code: from the supervisor's frames to the port's events. */
 import type { ExecuteOptions, ExecutionEvent, FileChange } from '../sandbox.driver.js';
-import { SandboxError } from '../sandbox.driver.js';
+import { MAX_CODE_CHARS, SandboxError } from '../sandbox.driver.js';
 import { EventQueue } from './event-queue.js';
 import type { CallSink, FrameConnection } from './frame-connection.js';
 import type { Frame, FrameHeader } from './frame-codec.js';
-import { executeDone, executeEvent, parse, type ExecuteEvent } from './supervisor.schema.js';
+import {
+  executeDone,
+  executeEvent,
+  parse,
+  type ExecuteEvent,
+  type FileChangeReply,
+} from './supervisor.schema.js';
 import { goneError } from './supervisor-errors.js';
+import { toFileEntry } from './transfers.js';
 
 /** Between asking the code to stop and killing it, in milliseconds. */
 export const GRACE_MS = 2_000;
@@ -24,6 +31,8 @@ export interface ExecutionHost {
   explainEnd(error: SandboxError): Promise<SandboxError>;
   /** How long a replaced kernel may take to get ready, in milliseconds. */
   readonly restartTimeoutMs: number;
+  /** More changes than this cannot be true. */
+  readonly maxFileChanges: number;
   /** The supervisor does not answer any more: ends the sandbox's connections. */
   giveUp(reason: SandboxError): void;
 }
@@ -35,16 +44,10 @@ const KILLED_CHILD =
 
 const notice = (code: string, message: string): Notice => ({ type: 'notice', code, message });
 
-function toFileChange(file: {
-  path: string;
-  bytes: number;
-  mtime_ms: number;
-  change: FileChange['change'];
-}): FileChange {
-  return { path: file.path, bytes: file.bytes, modifiedAtMs: file.mtime_ms, change: file.change };
-}
+const toFileChange = (file: FileChangeReply): FileChange => ({ ...toFileEntry(file), change: file.change });
 
-export function toFinished(header: FrameHeader): Finished {
+/** `earlier`: changes that were told before the end. */
+export function toFinished(header: FrameHeader, earlier: readonly FileChange[] = []): Finished {
   const done = parse(executeDone, header);
   return {
     type: 'finished',
@@ -52,8 +55,9 @@ export function toFinished(header: FrameHeader): Finished {
     stateLost: done.state_lost,
     durationMs: done.duration_ms,
     peakMemoryBytes: done.peak_memory_bytes,
-    files: done.files.map(toFileChange),
+    files: [...earlier, ...done.files.map(toFileChange)],
     filesTruncated: done.files_truncated,
+    ...(done.used_bytes === undefined ? {} : { dataUsedBytes: done.used_bytes }),
   };
 }
 
@@ -119,6 +123,7 @@ export class Execution implements CallSink {
   #watchdog: NodeJS.Timeout | undefined;
   #oomKillsBefore: number | undefined;
   #heldNotice: Notice | undefined;
+  readonly #changes: FileChange[] = [];
   #phase: 'queued' | 'sent' | 'started' | 'settled' = 'queued';
   #stopRequested = false;
   #readerIsSlow = false;
@@ -143,6 +148,9 @@ export class Execution implements CallSink {
     if (this.#phase === 'settled') return;
     this.#phase = 'sent';
     try {
+      if (code.length > MAX_CODE_CHARS) {
+        throw new SandboxError('too_large', `the program has more than ${MAX_CODE_CHARS} characters`);
+      }
       this.#connection = await this.#host.connect();
       this.#watch(this.#options.timeoutMs + GRACE_MS + this.#host.restartTimeoutMs);
       this.#oomKillsBefore = this.#host.oomKills();
@@ -170,7 +178,7 @@ export class Execution implements CallSink {
   done(header: FrameHeader): void {
     let finished: Finished;
     try {
-      finished = toFinished(header);
+      finished = toFinished(header, this.#changes);
     } catch (error) {
       this.failed(error as SandboxError);
       return;
@@ -265,6 +273,12 @@ export class Execution implements CallSink {
         this.events.push({ type: 'error', name, value, traceback }, traceback.length);
         return;
       }
+      case 'files':
+        this.#changes.push(...event.files.map(toFileChange));
+        if (this.#changes.length > this.#host.maxFileChanges) {
+          throw new SandboxError('protocol', 'the supervisor reports more files than there may be');
+        }
+        return;
       case 'notice': {
         const said = notice(event.code, event.message);
         // The host may know better why a kernel died.

@@ -3,11 +3,20 @@
  *
  *   control     ping, configure, interrupt, restart, list, remove; its end is the sandbox's end
  *   execution   output waits here while its reader is slow, so that an interrupt never does
- *   transfers   one connection each, a bounded number at a time
+ *   transfers   one connection each, or one for many; a bounded number at a time
  */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SandboxError, type FileEntry } from '../sandbox.driver.js';
+import {
+  SandboxError,
+  type FetchedFile,
+  type FileEntry,
+  type FileSource,
+  type OpenedFile,
+  type ReadOptions,
+  type StoredFile,
+} from '../sandbox.driver.js';
+import { getFiles, putFiles, type BatchHost } from './batches.js';
 import type { FrameHeader } from './frame-codec.js';
 import { FrameConnection } from './frame-connection.js';
 import { goneError } from './supervisor-errors.js';
@@ -117,7 +126,7 @@ export class SupervisorClient {
   }
 
   /** At most `limit` files, in the order of their paths. */
-  async list(limit: number): Promise<{ entries: FileEntry[]; truncated: boolean }> {
+  async list(limit: number): Promise<{ entries: FileEntry[]; truncated: boolean; dataUsedBytes?: number }> {
     const entries: FileEntry[] = [];
     for (;;) {
       const wanted = Math.min(LIST_PAGE, limit - entries.length);
@@ -126,8 +135,9 @@ export class SupervisorClient {
         last === undefined ? { limit: wanted } : { limit: wanted, after: last.path };
       const page = parse(listReply, await this.#control.request('list', fields, LIST_TIMEOUT_MS));
       entries.push(...page.entries.map(toFileEntry));
-      if (!page.truncated) return { entries, truncated: !page.complete };
-      if (entries.length >= limit) return { entries, truncated: true };
+      const used = page.used_bytes === undefined ? {} : { dataUsedBytes: page.used_bytes };
+      if (!page.truncated) return { entries, truncated: !page.complete, ...used };
+      if (entries.length >= limit) return { entries, truncated: true, ...used };
       if (page.entries.length === 0)
         throw new SandboxError('protocol', 'the supervisor lists nothing, again and again');
     }
@@ -135,26 +145,37 @@ export class SupervisorClient {
 
   async put(path: string, content: Readable): Promise<FileEntry> {
     const done = await this.#transfers.take();
+    let connection: FrameConnection | undefined;
     try {
-      return await putFile(await this.#connect(), path, content);
+      connection = await this.#connect();
+      return await putFile(connection, path, content);
     } catch (error) {
       content.destroy();
       throw error;
     } finally {
+      connection?.destroy();
       done();
     }
   }
 
-  async get(path: string): Promise<{ readonly bytes: number; readonly content: Readable }> {
+  async get(path: string, options: ReadOptions = {}): Promise<OpenedFile> {
     const done = await this.#transfers.take();
     try {
       const connection = await this.#connect();
       void connection.closed.finally(done);
-      return await getFile(connection, path);
+      return await getFile(connection, path, options);
     } catch (error) {
       done();
       throw error;
     }
+  }
+
+  putMany(files: Iterable<FileSource> | AsyncIterable<FileSource>): AsyncGenerator<StoredFile> {
+    return this.#batch((host) => putFiles(host, files));
+  }
+
+  getMany(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<FetchedFile> {
+    return this.#batch((host) => getFiles(host, paths, options));
   }
 
   /**
@@ -182,6 +203,16 @@ export class SupervisorClient {
   close(reason: SandboxError = goneError()): void {
     this.#control.destroy(reason);
     for (const connection of this.#others) connection.destroy(reason);
+  }
+
+  /** Takes one place for as long as the batch goes on. */
+  async *#batch<T>(start: (host: BatchHost) => AsyncGenerator<T>): AsyncGenerator<T> {
+    const done = await this.#transfers.take();
+    try {
+      yield* start({ connect: () => this.#connect(), verdict: (error) => this.verdict(error) });
+    } finally {
+      done();
+    }
   }
 
   async #connect(): Promise<FrameConnection> {

@@ -8,6 +8,9 @@ type SupervisorFailure =
   | 'not_a_file'
   | 'invalid_path'
   | 'no_space'
+  | 'changed'
+  | 'too_large'
+  | 'aborted'
   | 'busy'
   | 'internal';
 
@@ -17,6 +20,10 @@ const codes: Readonly<Record<SupervisorFailure, SandboxErrorCode>> = {
   not_a_file: 'not_a_file',
   invalid_path: 'invalid_path',
   no_space: 'no_space',
+  changed: 'changed',
+  too_large: 'too_large',
+  // Only ever the answer to a host that gave an upload up, and has its own reason for it.
+  aborted: 'changed',
   busy: 'busy',
   internal: 'protocol',
 };

@@ -1,10 +1,10 @@
 /** Moves one file over a connection of its own, so that a slow peer stalls nobody else. */
 import { Readable } from 'node:stream';
-import { SandboxError, type FileEntry } from '../sandbox.driver.js';
+import { SandboxError, type FileEntry, type OpenedFile, type ReadOptions } from '../sandbox.driver.js';
 import type { CallSink, FrameConnection } from './frame-connection.js';
 import { MAX_PAYLOAD_BYTES, type Frame, type FrameHeader } from './frame-codec.js';
 import { goneError } from './supervisor-errors.js';
-import { fileReply, openedEvent, parse } from './supervisor.schema.js';
+import { dataEvent, fileReply, openedEvent, parse, type FileReply } from './supervisor.schema.js';
 
 /** Without any progress of the supervisor for this long, the sandbox counts as lost. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -39,8 +39,14 @@ class ProgressTimer {
   }
 }
 
-export function toFileEntry(header: { path: string; bytes: number; mtime_ms: number }): FileEntry {
-  return { path: header.path, bytes: header.bytes, modifiedAtMs: header.mtime_ms };
+export function toFileEntry(file: FileReply): FileEntry {
+  return {
+    path: file.path,
+    bytes: file.bytes,
+    modifiedAtMs: file.mtime_ms,
+    ...(file.stored_bytes === undefined ? {} : { storedBytes: file.stored_bytes }),
+    ...(file.identity === undefined ? {} : { identity: file.identity }),
+  };
 }
 
 /** Joins small chunks and cuts large ones, so that frames are 256 KiB … 1 MiB but for the last. */
@@ -99,7 +105,8 @@ class UploadSink implements CallSink {
 
 /**
  * Sends `content` as the file `path`. Rejects with the supervisor's refusal, or with the source's own
- * error; in both cases the sandbox keeps nothing of it. The source is consumed or destroyed.
+ * error; in both cases the sandbox keeps nothing of it. The source is consumed or destroyed. After
+ * a success the connection can take another call; otherwise its owner ends it.
  */
 export async function putFile(
   connection: FrameConnection,
@@ -128,60 +135,121 @@ export async function putFile(
   } finally {
     progress.stop();
     content.destroy();
-    connection.destroy();
   }
 }
 
-/** Yields what arrives, and stops reading from the supervisor while nobody takes it. */
-class DownloadStream extends Readable implements CallSink {
-  readonly opened = Promise.withResolvers<number>();
+/** What blocks of zeros are made of; never written to. */
+const ZEROS = Buffer.alloc(JOIN_BYTES);
+
+/**
+ * Yields what arrives, and stops reading from the supervisor while nobody takes it. Does not end the
+ * connection: see {@link complete}.
+ */
+export class DownloadStream extends Readable implements CallSink {
+  readonly opened = Promise.withResolvers<FileEntry>();
+  /** The supervisor has said its last word: the connection can take another call. */
+  complete = false;
+  readonly #path: string;
+  readonly #maxBytes: number;
   readonly #connection: FrameConnection;
   readonly #progress: ProgressTimer;
   #missing = 0;
+  #zeros = 0;
 
-  constructor(connection: FrameConnection) {
+  constructor(connection: FrameConnection, path: string, options: ReadOptions) {
     super({ highWaterMark: MAX_PAYLOAD_BYTES });
+    this.#path = path;
+    this.#maxBytes = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
     this.#connection = connection;
     this.#progress = new ProgressTimer(connection, 'a download from the sandbox');
     this.opened.promise.catch(() => undefined);
+    // Whoever reads hears of it; nobody else needs to.
+    this.on('error', () => undefined);
+    const limit = options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes };
+    connection.call('get', { path, ...limit }, this);
+    // The file before it may have left the connection waiting.
+    connection.resume();
   }
 
   override _read(): void {
+    if (!this.#pushZeros() || this.complete) return;
     this.#progress.owed();
     this.#connection.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#progress.stop();
-    this.#connection.destroy();
     callback(error);
   }
 
   event(frame: Frame): void {
     this.#progress.owed();
-    if (frame.header.event === 'opened') {
-      try {
-        this.#missing = parse(openedEvent, frame.header).bytes;
-        this.opened.resolve(this.#missing);
-      } catch (error) {
-        this.failed(error as SandboxError);
-      }
-      return;
-    }
-    for (const piece of frame.pieces) {
-      const wanted = piece.subarray(0, this.#missing);
-      this.#missing -= wanted.length;
-      if (wanted.length === 0 || this.push(wanted)) continue;
-      this.#progress.settled();
-      this.#connection.pause();
+    try {
+      if (frame.header.event === 'opened') this.#open(frame.header);
+      else this.#data(frame);
+    } catch (error) {
+      this.#fail(error as SandboxError);
     }
   }
 
   done(_header: FrameHeader): void {
-    this.push(null);
+    this.#finish();
+    if (this.#zeros === 0) this.#end();
   }
 
   failed(error: SandboxError): void {
+    this.#finish();
+    this.#fail(error);
+  }
+
+  #open(header: FrameHeader): void {
+    const entry = toFileEntry({ ...parse(openedEvent, header), path: this.#path });
+    if (entry.bytes > this.#maxBytes) {
+      throw new SandboxError('too_large', `the file has more than ${this.#maxBytes} bytes`);
+    }
+    this.#missing = entry.bytes;
+    this.opened.resolve(entry);
+  }
+
+  #data(frame: Frame): void {
+    for (const piece of frame.pieces) {
+      const wanted = piece.subarray(0, this.#missing);
+      this.#missing -= wanted.length;
+      if (wanted.length > 0 && !this.push(wanted)) this.#wait();
+    }
+    this.#zeros = Math.min(parse(dataEvent, frame.header).zeros, this.#missing);
+    this.#missing -= this.#zeros;
+    if (!this.#pushZeros()) this.#wait();
+  }
+
+  /** False: the reader has enough for now. */
+  #pushZeros(): boolean {
+    while (this.#zeros > 0) {
+      const piece = ZEROS.subarray(0, this.#zeros);
+      this.#zeros -= piece.length;
+      const roomy = this.push(piece);
+      if (this.#zeros === 0 && this.complete) this.#end();
+      if (!roomy) return false;
+    }
+    return true;
+  }
+
+  #end(): void {
+    if (this.#missing === 0) this.push(null);
+    else this.#fail(new SandboxError('protocol', 'the supervisor sent less than the file has'));
+  }
+
+  #wait(): void {
+    this.#progress.settled();
+    this.#connection.pause();
+  }
+
+  #finish(): void {
+    this.complete = true;
+    this.#progress.stop();
+  }
+
+  #fail(error: SandboxError): void {
     this.opened.reject(error);
     this.destroy(error);
   }
@@ -191,10 +259,10 @@ class DownloadStream extends Readable implements CallSink {
 export async function getFile(
   connection: FrameConnection,
   path: string,
-): Promise<{ readonly bytes: number; readonly content: Readable }> {
-  const content = new DownloadStream(connection);
-  connection.call('get', { path }, content);
-  content.on('error', () => undefined);
-  const bytes = await content.opened.promise;
+  options: ReadOptions,
+): Promise<OpenedFile> {
+  const content = new DownloadStream(connection, path, options);
+  content.once('close', () => connection.destroy());
+  const { bytes } = await content.opened.promise;
   return { bytes, content };
 }
