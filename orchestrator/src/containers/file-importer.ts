@@ -5,11 +5,14 @@
  * import has limits in bytes and in time; what goes beyond them is in the report as well.
  */
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { Readable } from 'node:stream';
 import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
+import { merged } from '../common/merged.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { type FileChange, type FileEntry, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import { type FileChange, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import type { BlobInfo } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import {
   ContainerFileRepository,
@@ -17,26 +20,21 @@ import {
   type ImportTarget,
   type NewContainerFile,
 } from './container-file.repository.js';
+import {
+  differences,
+  type LeftFile,
+  type LeftReason,
+  LATER,
+  type Linked,
+  planImport,
+} from './import-plan.js';
 import { Persistence } from './persistence.js';
+
+export type { LeftFile } from './import-plan.js';
 
 export interface ImportedFile {
   readonly row: ContainerFileRow;
   readonly change: FileChange['change'];
-}
-
-/** Why a file was not stored. `later`: it is worth trying again when the container is used next. */
-export type LeftReason = 'changing' | 'no_room' | 'over_quota' | 'storage_full' | 'out_of_time' | 'failed';
-const LATER: ReadonlySet<LeftReason> = new Set([
-  'changing',
-  'over_quota',
-  'storage_full',
-  'out_of_time',
-  'failed',
-]);
-
-export interface LeftFile {
-  readonly path: string;
-  readonly reason: LeftReason;
 }
 
 export interface ImportReport {
@@ -47,17 +45,19 @@ export interface ImportReport {
 export const isWorthAnotherTry = (report: ImportReport): boolean =>
   report.left.some(({ reason }) => LATER.has(reason));
 
-/** Files copied out at the same time. */
-const PARALLEL = 4;
+/** Files copied out at the same time, each over a connection of its own. */
+const LANES = 4;
 /** Files per statement that writes their rows. */
 const ROWS = 64;
 /** Gone again, or no file any more: nothing is missing. */
 const VANISHED: ReadonlySet<string> = new Set(['not_found', 'not_a_file', 'invalid_path']);
 
-type Fetched =
-  | { readonly change: FileChange; readonly file: NewContainerFile }
-  | { readonly left: LeftFile }
-  | null;
+interface Fetched {
+  readonly change: FileChange;
+  readonly file: NewContainerFile;
+}
+
+type FetchResult = { readonly fetched: readonly Fetched[] } | { readonly left: readonly LeftFile[] };
 
 @Injectable()
 export class FileImporter {
@@ -107,91 +107,97 @@ export class FileImporter {
     const deadline = Date.now() + limitMs;
     const gone = changes.filter(({ change }) => change === 'deleted').map(({ path }) => path);
     const files = await this.persistence.untilStored(() => this.markDeleted(target, gone));
-    const room = new Room(this.env.SANDBOX_DATA_BYTES, rows, gone);
-    const left: LeftFile[] = [];
-    const fetched: { change: FileChange; file: NewContainerFile }[] = [];
+    const fetched: Fetched[] = [];
     const flush = async () => {
       const batch = fetched.splice(0);
       if (batch.length > 0) files.push(...(await this.record(target, batch)));
     };
     const written = changes.filter(({ change }) => change !== 'deleted');
+    const plan = planImport(written, rows, gone, this.env.SANDBOX_DATA_BYTES);
+    const { groups } = plan;
+    const left = [...plan.left];
+    const lanes = Array.from({ length: Math.min(LANES, groups.length) }, (_, lane) =>
+      this.fetch(
+        target,
+        sandbox,
+        groups.filter((_group, index) => index % LANES === lane),
+        deadline,
+      ),
+    );
     try {
-      for (let start = 0; start < written.length; start += PARALLEL) {
-        const batch = written.slice(start, start + PARALLEL);
-        const results = await Promise.allSettled(
-          batch.map((change) => this.fetch(target, sandbox, change, room, deadline)),
-        );
-        for (const result of results) {
-          if (result.status === 'rejected') continue;
-          if (result.value && 'left' in result.value) left.push(result.value.left);
-          else if (result.value) fetched.push(result.value);
-        }
-        const failure = results.find((result) => result.status === 'rejected');
-        if (failure) throw failure.reason;
+      for await (const result of merged(lanes)) {
+        if ('left' in result) left.push(...result.left);
+        else fetched.push(...result.fetched);
         if (fetched.length >= ROWS) await flush();
       }
     } finally {
       // Also when the sandbox ended half-way: what was copied out is kept.
       await flush();
     }
-    return { files, left };
+    return { files: inOrderOf(changes, files), left };
   }
 
-  /** Copies one file out; says why when it could not. Rejects only when nothing more can be copied. */
-  private async fetch(
+  /**
+   * Copies files out one after the other, each content once, whatever the number of its names. Says of each why
+   * it could not be stored; rejects only when nothing more can be copied.
+   */
+  private async *fetch(
     target: ImportTarget,
     sandbox: Sandbox,
-    change: FileChange,
-    room: Room,
+    groups: readonly Linked[],
     deadline: number,
-  ): Promise<Fetched> {
-    const leave = (reason: LeftReason): Fetched => ({ left: { path: change.path, reason } });
-    if (Date.now() >= deadline) return leave('out_of_time');
-    if (!room.take(change)) return leave('no_room');
-    try {
-      const blob = await this.persistence.untilStored(() => this.copy(sandbox, change, deadline));
-      const file = {
-        id: newId.containerFile(),
-        containerId: target.id,
-        projectId: target.projectId,
-        path: change.path,
-        bytes: BigInt(blob.bytes),
-        blobSha256: blob.sha256,
-        mtimeMs: BigInt(Math.floor(change.modifiedAtMs)),
-        source: 'assistant' as const,
-      };
-      return { change, file };
-    } catch (error) {
-      room.giveBack(change);
-      if (error instanceof SandboxError && error.code === 'gone') throw error;
-      if (error instanceof SandboxError && VANISHED.has(error.code)) return null;
-      const reason = reasonOf(error, Date.now() >= deadline);
-      this.logger.warn({ err: error, containerId: target.id, reason }, 'a file could not be stored');
-      return leave(reason);
+  ): AsyncGenerator<FetchResult> {
+    const options = { maxBytes: this.env.SANDBOX_DATA_BYTES };
+    let next = 0;
+    for await (const opened of sandbox.getFiles(
+      groups.map(([first]) => first.path),
+      options,
+    )) {
+      const group = groups[next]!;
+      next += 1;
+      const leave = (reason: LeftReason) => ({
+        left: group.map(({ path }: FileChange) => ({ path, reason })),
+      });
+      if (Date.now() >= deadline) {
+        if ('content' in opened) opened.content.destroy();
+        yield leave('out_of_time');
+        continue;
+      }
+      try {
+        if ('error' in opened) throw opened.error;
+        const blob = await this.keep(sandbox, opened, deadline);
+        yield { fetched: group.map((change) => ({ change, file: newFile(target, change, blob) })) };
+      } catch (error) {
+        if (error instanceof SandboxError && error.code === 'gone') throw error;
+        if (error instanceof SandboxError && VANISHED.has(error.code)) continue;
+        const reason = reasonOf(error, Date.now() >= deadline);
+        this.logger.warn({ err: error, containerId: target.id, reason }, 'a file could not be stored');
+        yield leave(reason);
+      }
     }
   }
 
-  private async copy(
+  /** Content can be read once: when the database is away while it is registered, the file is opened anew. */
+  private async keep(
     sandbox: Sandbox,
-    change: FileEntry,
+    { path, content }: { readonly path: string; readonly content: Readable },
     deadline: number,
-  ): Promise<{ sha256: string; bytes: number }> {
-    const { content } = await sandbox.getFile(change.path);
-    const late = setTimeout(
-      () => content.destroy(new OutOfTime('the time for storing files is over')),
-      Math.max(1, deadline - Date.now()),
-    );
-    try {
-      return await this.blobs.write(content);
-    } finally {
-      clearTimeout(late);
-    }
+  ): Promise<BlobInfo> {
+    let unread: Readable | null = content;
+    return this.persistence.untilStored(async () => {
+      const bytes = unread ?? (await sandbox.getFile(path)).content;
+      unread = null;
+      const tooLate = () => bytes.destroy(new OutOfTime('the time for storing files is over'));
+      const late = setTimeout(tooLate, Math.max(1, deadline - Date.now()));
+      try {
+        return await this.blobs.write(bytes);
+      } finally {
+        clearTimeout(late);
+      }
+    });
   }
 
-  private async record(
-    target: ImportTarget,
-    batch: readonly { readonly change: FileChange; readonly file: NewContainerFile }[],
-  ): Promise<ImportedFile[]> {
+  private async record(target: ImportTarget, batch: readonly Fetched[]): Promise<ImportedFile[]> {
     const rows = await this.persistence.untilStored(() =>
       this.files.upsertMany(
         target,
@@ -221,64 +227,22 @@ class OutOfTime extends Error {}
 function reasonOf(error: unknown, isLate: boolean): LeftReason {
   if (error instanceof OutOfTime || isLate) return 'out_of_time';
   if (error instanceof ApiError && error.code === 'storage_full') return 'storage_full';
-  if (error instanceof SandboxError) return 'changing';
+  if (error instanceof SandboxError) return error.code === 'too_large' ? 'no_room' : 'changing';
   return 'failed';
 }
 
-/**
- * Bytes that the container may still keep: no more than go back into a fresh sandbox. A file that never was in
- * this one (a figure that the full disk had no room for) does not count.
- */
-class Room {
-  private readonly known: Map<string, number>;
-  private free: number;
+const newFile = (target: ImportTarget, change: FileChange, blob: BlobInfo): NewContainerFile => ({
+  id: newId.containerFile(),
+  containerId: target.id,
+  projectId: target.projectId,
+  path: change.path,
+  bytes: BigInt(blob.bytes),
+  blobSha256: blob.sha256,
+  mtimeMs: BigInt(Math.floor(change.modifiedAtMs)),
+  source: 'assistant',
+});
 
-  constructor(dataBytes: number, rows: readonly ContainerFileRow[], gone: readonly string[]) {
-    const inside = rows.filter(({ mtimeMs }) => mtimeMs !== null);
-    this.known = new Map(inside.map((row) => [row.path, Number(row.bytes)]));
-    for (const path of gone) this.known.delete(path);
-    this.free = [...this.known.values()].reduce((left, bytes) => left - bytes, dataBytes);
-  }
-
-  take({ path, bytes }: FileEntry): boolean {
-    const more = bytes - (this.known.get(path) ?? 0);
-    // A file that shrank, or stays as large, always fits: that is how a container gets below the limit again.
-    if (more > 0 && more > this.free) return false;
-    this.free -= more;
-    return true;
-  }
-
-  giveBack({ path, bytes }: FileEntry): void {
-    this.free += bytes - (this.known.get(path) ?? 0);
-  }
-}
-
-function differences(
-  rows: readonly ContainerFileRow[],
-  entries: readonly FileEntry[],
-  truncated: boolean,
-): FileChange[] {
-  const known = new Map(rows.map((row) => [row.path, row]));
-  const changes: FileChange[] = [];
-  for (const entry of entries) {
-    const row = known.get(entry.path);
-    if (row && isSame(row, entry)) continue;
-    changes.push({ ...entry, change: row ? 'modified' : 'created' });
-  }
-  if (truncated) return changes;
-  const present = new Set(entries.map(({ path }) => path));
-  for (const { path, mtimeMs } of rows) {
-    // A row without a time was never copied in; the binding does that next.
-    if (!present.has(path) && mtimeMs !== null)
-      changes.push({ path, bytes: 0, modifiedAtMs: 0, change: 'deleted' });
-  }
-  return changes;
-}
-
-function isSame(row: ContainerFileRow, entry: FileEntry): boolean {
-  return (
-    Number(row.bytes) === entry.bytes &&
-    row.mtimeMs !== null &&
-    Number(row.mtimeMs) === Math.floor(entry.modifiedAtMs)
-  );
+function inOrderOf(changes: readonly FileChange[], files: readonly ImportedFile[]): ImportedFile[] {
+  const place = new Map(changes.map(({ path }, index) => [path, index]));
+  return files.toSorted((a, b) => (place.get(a.row.path) ?? 0) - (place.get(b.row.path) ?? 0));
 }

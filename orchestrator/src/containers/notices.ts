@@ -1,6 +1,6 @@
 /** What an execution says beside the output of its code: one sentence each, with a code for programs. */
 import { storableText, truncate } from '../common/text.js';
-import type { LeftFile, LeftReason } from './file-importer.js';
+import type { LeftFile, LeftReason } from './import-plan.js';
 
 export interface Notice {
   readonly code: string;

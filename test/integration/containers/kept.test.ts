@@ -72,24 +72,26 @@ describe('files that code left behind', () => {
     expect(await paths(key, id)).toHaveLength(150);
   });
 
-  it.each(['protocol', 'not_found', 'invalid_path'] as const)(
+  it.each(['changed', 'not_found', 'invalid_path'] as const)(
     'are stored although one of them cannot be read (%s), and that one with the next execution',
     async (code) => {
       const { key, id } = await container();
       await run(key, id, 'print:warm');
-      const { getFile } = FakeSandbox.prototype;
-      vi.spyOn(FakeSandbox.prototype, 'getFile').mockImplementation(function (
-        this: FakeSandbox,
-        path: string,
+      const { getFiles } = FakeSandbox.prototype;
+      vi.spyOn(FakeSandbox.prototype, 'getFiles').mockImplementation(async function* (
+        this: Sandbox,
+        ...call: Parameters<Sandbox['getFiles']>
       ) {
-        if (path.endsWith('/b.csv')) return Promise.reject(new SandboxError(code, 'it changed'));
-        return getFile.call(this, path);
+        for await (const file of getFiles.apply(this as FakeSandbox, call)) {
+          if (!file.path.endsWith('/b.csv')) yield file;
+          else yield { path: file.path, error: new SandboxError(code, 'it changed') };
+        }
       });
       const names = ['a', 'b', 'c', 'd', 'e', 'f'];
       const execution = await run(key, id, ...names.map((name) => `write:/mnt/data/${name}.csv:${name}`));
       expect(execution['status']).toBe('completed');
       expect(await paths(key, id)).toHaveLength(5);
-      if (code !== 'protocol') return;
+      if (code !== 'changed') return;
       expect(notices(execution)).toEqual(['files_not_stored']);
       vi.restoreAllMocks();
       await run(key, id, 'print:next');
