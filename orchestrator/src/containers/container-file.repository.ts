@@ -96,6 +96,16 @@ export class ContainerFileRepository {
     await this.prisma.containerFile.updateMany({ where: { id }, data: { mtimeMs } });
   }
 
+  /** The same for many rows, in one statement. */
+  async setMtimes(times: readonly { readonly id: string; readonly mtimeMs: bigint }[]): Promise<void> {
+    if (times.length === 0) return;
+    const values = times.map(({ id, mtimeMs }) => Prisma.sql`(${id}, ${mtimeMs}::bigint)`);
+    await this.prisma.$executeRaw`
+      UPDATE "ContainerFile" SET "mtimeMs" = seen."mtimeMs"
+        FROM (VALUES ${Prisma.join(values)}) AS seen ("id", "mtimeMs")
+       WHERE "ContainerFile"."id" = seen."id"`;
+  }
+
   async find(containerId: string, id: string): Promise<ContainerFileRow | null> {
     return this.prisma.containerFile.findFirst({ where: { id, containerId, deletedAt: null } });
   }

@@ -1,6 +1,7 @@
 /** Keeps the files of a sandbox and the records of its container alike, in both directions. */
 import { Injectable, Logger } from '@nestjs/common';
-import { type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import { Readable } from 'node:stream';
+import { type FileSource, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import {
   ContainerFileRepository,
@@ -54,18 +55,39 @@ export class SandboxFiles {
 
   private async putAll(sandbox: Sandbox, files: readonly ContainerFileRow[]): Promise<string[]> {
     const refused: string[] = [];
-    for (const file of files) {
-      try {
-        await this.put(sandbox, file);
-      } catch (error) {
-        if (!isRefusal(error)) throw error;
-        this.logger.warn(
-          { containerId: file.containerId, reason: (error as SandboxError).code },
-          'a file does not go into its sandbox',
-        );
+    const times: { id: string; mtimeMs: bigint }[] = [];
+    let next = 0;
+    if (files.length === 0) return refused;
+    for await (const stored of sandbox.putFiles(this.contents(files))) {
+      const file = files[next]!;
+      next += 1;
+      if ('entry' in stored)
+        times.push({ id: file.id, mtimeMs: BigInt(Math.floor(stored.entry.modifiedAtMs)) });
+      else {
+        if (stored.error instanceof SandboxError && !isRefusal(stored.error)) throw stored.error;
+        const { containerId } = file;
+        this.logger.warn({ err: stored.error, containerId }, 'a file does not go into its sandbox');
         refused.push(file.path);
       }
     }
+    await this.files.setMtimes(times);
     return refused;
+  }
+
+  private async *contents(files: readonly ContainerFileRow[]): AsyncGenerator<FileSource> {
+    for (const { path, blobSha256 } of files) yield { path, content: await this.content(blobSha256) };
+  }
+
+  /** Content that the store lost fails its own file only. */
+  private async content(sha256: string): Promise<Readable> {
+    try {
+      return await this.blobs.read(sha256);
+    } catch (error) {
+      return new Readable({
+        read() {
+          this.destroy(error as Error);
+        },
+      });
+    }
   }
 }
