@@ -51,7 +51,8 @@ export class ContainerFileRepository {
 
   /**
    * The same for many files of one container, in one statement. Returns the rows it wrote: none when the
-   * container was deleted or has had another sandbox since, for then the files are not its own any more.
+   * container was deleted or has had another sandbox since, for then the files are not its own any more. What
+   * is written where a file was removed is no copy of that file's origin.
    */
   async upsertMany(target: ImportTarget, files: readonly NewContainerFile[]): Promise<ContainerFileRow[]> {
     if (files.length === 0) return [];
@@ -73,14 +74,20 @@ export class ContainerFileRepository {
              AS file ("id", "path", "bytes", "blobSha256", "source", "mtimeMs")
       ON CONFLICT ("containerId", "path") DO UPDATE
          SET "bytes" = EXCLUDED."bytes", "blobSha256" = EXCLUDED."blobSha256", "mtimeMs" = EXCLUDED."mtimeMs",
+             "fileId" = CASE WHEN "ContainerFile"."deletedAt" IS NULL THEN "ContainerFile"."fileId" END,
              "deletedAt" = NULL, "updatedAt" = EXCLUDED."updatedAt"
       RETURNING *`;
   }
 
-  /** Inserts, or null when the path is taken by a file that still exists. */
+  /**
+   * Inserts, or null when the path is taken by a file that still exists. A copy of the same Files API object
+   * that is there already comes back instead.
+   */
   async insertAtFreePath(file: NewContainerFile): Promise<ContainerFileRow | null> {
     return this.prisma.$transaction(async (tx) => {
       await lockInTransaction(tx, 'files', file.containerId);
+      const copy = file.fileId === undefined ? null : await this.findCopyOf(file.containerId, file.fileId, tx);
+      if (copy) return copy;
       const taken = await tx.containerFile.findUnique({
         where: { containerId_path: { containerId: file.containerId, path: file.path } },
       });
@@ -117,8 +124,12 @@ export class ContainerFileRepository {
     });
   }
 
-  async findCopyOf(containerId: string, fileId: string): Promise<ContainerFileRow | null> {
-    return this.prisma.containerFile.findFirst({ where: { containerId, fileId, deletedAt: null } });
+  async findCopyOf(
+    containerId: string,
+    fileId: string,
+    tx: Prisma.TransactionClient = this.prisma,
+  ): Promise<ContainerFileRow | null> {
+    return tx.containerFile.findFirst({ where: { containerId, fileId, deletedAt: null } });
   }
 
   async all(containerId: string): Promise<ContainerFileRow[]> {
@@ -168,10 +179,11 @@ export class ContainerFileRepository {
     });
   }
 
+  /** They are copies of nothing any more, so that the same object can be copied in again. */
   async markDeleted(containerId: string, ids: readonly string[]): Promise<number> {
     const { count } = await this.prisma.containerFile.updateMany({
       where: { containerId, id: { in: [...ids] }, deletedAt: null },
-      data: { deletedAt: new Date() },
+      data: { deletedAt: new Date(), fileId: null },
     });
     return count;
   }

@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { formatBytes } from '../common/memory-size.js';
-import { KeyedMutex } from '../common/mutex.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
@@ -32,8 +31,6 @@ export interface StoredContent {
 
 @Injectable()
 export class ContainerFilesService {
-  private readonly adding = new KeyedMutex();
-
   constructor(
     private readonly rows: ContainerFileRepository,
     private readonly files: FilesService,
@@ -74,12 +71,9 @@ export class ContainerFilesService {
   /** Copies a Files API object in; the same one twice gives the same container file. */
   async addFile(container: ContainerRow, fileId: string, param = 'file_id'): Promise<ContainerFileRow> {
     const file = await this.files.get(container.projectId, fileId, param);
-    // Two requests for the same file at the same time: the second finds what the first has added.
-    return this.adding.run(`${container.id} ${fileId}`, async () => {
-      const copy = await this.rows.findCopyOf(container.id, fileId);
-      const { filename, blobSha256: sha256, bytes } = file;
-      return copy ?? this.add(container, { filename, sha256, bytes, fileId });
-    });
+    const copy = await this.rows.findCopyOf(container.id, fileId);
+    const { filename, blobSha256: sha256, bytes } = file;
+    return copy ?? this.add(container, { filename, sha256, bytes, fileId });
   }
 
   async get(container: ContainerRow, id: string): Promise<ContainerFileRow> {
