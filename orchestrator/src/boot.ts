@@ -7,7 +7,9 @@ import { pino } from 'pino';
 import { AppModule } from './app.module.js';
 import { AuthService } from './auth/auth.service.js';
 import type { Env } from './config/env.schema.js';
+import { type DatabaseOwner, ownDatabase } from './database/database-owner.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres.js';
+import { type FolderOwner, ownFolder } from './database/folder-owner.js';
 import { migrate } from './database/migrate.js';
 import { greeting } from './greeting.js';
 import { createApp } from './http/create-app.js';
@@ -26,6 +28,11 @@ export interface RunningServer {
   readonly url: string;
   /** What a person who started it wants to read. */
   readonly greeting: string;
+  /**
+   * Resolves, with a sentence, when another server has taken the database over. The process must end then, at
+   * once and without writing anything more.
+   */
+  readonly lost: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -90,16 +97,23 @@ export async function boot(env: Env, options: BootOptions = {}): Promise<Running
   mkdirSync(dataDir, { recursive: true });
   const say = (message: string) => process.stderr.write(`${message}\n`);
   const driver = options.driver ?? makeDriver(env, dataDir);
+  const lost = Promise.withResolvers<string>();
+  let folder: FolderOwner | undefined;
+  let database: DatabaseOwner | undefined;
   let postgres: EmbeddedPostgres | undefined;
   let app: NestFastifyApplication | undefined;
   const stop = async () => {
     if (app) await close(app);
+    await database?.release();
     await postgres?.stop();
+    await folder?.release();
   };
   try {
+    folder = await ownFolder(dataDir);
     const checked = checkDriver(driver, env);
     if (env.DATABASE_URL === undefined) postgres = await startEmbeddedPostgres({ dataDir, log: say });
     const databaseUrl = env.DATABASE_URL ?? postgres!.url;
+    database = await ownDatabase({ url: databaseUrl, onLost: lost.resolve, log: say });
     await Promise.all([migrate({ url: databaseUrl }), checked]);
     app = await createApp(
       AppModule.forRoot({ env, databaseUrl, blobDir: join(dataDir, 'blobs'), driver }),
@@ -107,7 +121,8 @@ export async function boot(env: Env, options: BootOptions = {}): Promise<Running
     );
     await app.listen(env.PORT, env.HOST);
     const url = `${await app.getUrl()}/${env.API_PREFIX}`;
-    return { app, url, greeting: greeting({ env, url, dataDir, key: app.get(AuthService).firstKey }), stop };
+    const greet = greeting({ env, url, dataDir, key: app.get(AuthService).firstKey });
+    return { app, url, greeting: greet, lost: lost.promise, stop };
   } catch (error) {
     await stop().catch(() => {});
     throw error;

@@ -19,6 +19,10 @@ async function main(): Promise<void> {
     );
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal));
+  void server.lost.then((sentence) => {
+    process.stderr.write(`${sentence}\n`);
+    process.exit(1);
+  });
   process.stdout.write(server.greeting);
 }
 

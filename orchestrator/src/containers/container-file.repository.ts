@@ -86,7 +86,8 @@ export class ContainerFileRepository {
   async insertAtFreePath(file: NewContainerFile): Promise<ContainerFileRow | null> {
     return this.prisma.$transaction(async (tx) => {
       await lockInTransaction(tx, 'files', file.containerId);
-      const copy = file.fileId === undefined ? null : await this.findCopyOf(file.containerId, file.fileId, tx);
+      const copy =
+        file.fileId === undefined ? null : await this.findCopyOf(file.containerId, file.fileId, tx);
       if (copy) return copy;
       const taken = await tx.containerFile.findUnique({
         where: { containerId_path: { containerId: file.containerId, path: file.path } },

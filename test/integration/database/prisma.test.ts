@@ -72,13 +72,13 @@ describe('PrismaService', () => {
   });
 
   it('tells a taken name and a missing row from other errors', async () => {
-    await prisma.setting.create({ data: { key: 'k', value: 'v' } });
-    const taken = await prisma.setting
-      .create({ data: { key: 'k', value: 'w' } })
+    await prisma.project.create({ data: { id: 'proj_taken', name: 'a' } });
+    const taken = await prisma.project
+      .create({ data: { id: 'proj_taken', name: 'b' } })
       .catch((error: unknown) => error);
     expect(isUniqueViolation(taken)).toBe(true);
     expect(isRecordNotFound(taken)).toBe(false);
-    const missing = await prisma.setting.delete({ where: { key: 'none' } }).catch((error: unknown) => error);
+    const missing = await prisma.project.delete({ where: { id: 'none' } }).catch((error: unknown) => error);
     expect(isRecordNotFound(missing)).toBe(true);
     expect(isUniqueViolation(new Error('P2002'))).toBe(false);
   });
@@ -143,11 +143,11 @@ describe('scripts/prisma', () => {
         const text = await readFile(schema, 'utf8');
         await writeFile(
           schema,
-          text.replace('model Setting {', 'model Setting {\n  colour String @default("red")'),
+          text.replace('model WebhookAttempt {', 'model WebhookAttempt {\n  colour String @default("red")'),
         );
         const failed = await inDir(dir, 'check');
         expect(failed.code).toBe(1);
-        expect(failed.stderr).toContain('ALTER TABLE "Setting" ADD COLUMN     "colour" TEXT');
+        expect(failed.stderr).toContain('ALTER TABLE "WebhookAttempt" ADD COLUMN     "colour" TEXT');
 
         expect((await inDir(dir, 'migration', 'Add colour')).stdout).toMatch(
           /\d{14}_add_colour\/migration\.sql/,
