@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'request_too_large'
   | 'file_too_large'
   | 'container_disk_full'
+  | 'storage_quota_exceeded'
   | 'idempotency_conflict'
   | 'webhook_url_refused'
   | 'webhook_endpoint_limit_reached'
@@ -104,6 +105,8 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   request_too_large: caller(413),
   file_too_large: caller(413),
   container_disk_full: caller(400),
+  // The real service refuses with 400 as well, so that no client retries.
+  storage_quota_exceeded: caller(400),
   idempotency_conflict: caller(400),
   webhook_url_refused: caller(400),
   webhook_endpoint_limit_reached: caller(400),

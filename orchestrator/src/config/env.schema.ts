@@ -198,6 +198,14 @@ export const envSchema = z.object({
   EXECUTION_MAX_IMAGES: whole(20, 'Images kept of one execution.', 'count'),
   EXECUTION_MAX_IMAGE_BYTES: bytes('10m', 'Largest image kept.'),
 
+  STORAGE_QUOTA_BYTES: bytes(
+    '100g',
+    'Bytes a project may store: files, parts of uploads and files in containers, unless it has its own quota; 0 for no limit.',
+  ),
+  DISK_FLOOR_BYTES: bytes(
+    '1g',
+    'Free bytes of the disks under DATA_DIR below which nothing is stored any more; 0 for no floor.',
+  ),
   MAX_FILE_BYTES: bytes('512m', 'Largest single upload.'),
   MAX_UPLOAD_BYTES: bytes('8g', 'Largest upload in parts.'),
   MAX_BODY_BYTES: bytes('33m', 'Largest JSON body of a request.'),

@@ -7,12 +7,12 @@
  * must not hold statements that refuse to run in a transaction, such as CREATE INDEX CONCURRENTLY.
  */
 import { join } from 'node:path';
-import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { lockKey } from './advisory-lock.js';
 import { type Migration, PRISMA_DIR, readMigrations } from './migration-files.js';
 import { type AppliedMigration, pendingMigrations } from './migration-ledger.js';
 import { migrationList, NO_FILTER, openSchemaEngine } from './schema-engine.js';
+import { withWholeScripts } from './whole-scripts.js';
 
 export interface MigrateOptions {
   /** `postgresql://` URL of a role that may create tables in the schema `public`. */
@@ -79,7 +79,7 @@ async function applyAll(
   folder: string,
   all: readonly Migration[],
 ): Promise<readonly string[]> {
-  const engine = await openSchemaEngine(new PrismaPg(pool));
+  const engine = await openSchemaEngine(withWholeScripts(pool));
   try {
     const { appliedMigrationNames } = await engine.applyMigrations({
       migrationsList: migrationList(folder, all),

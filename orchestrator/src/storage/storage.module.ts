@@ -3,13 +3,16 @@ import { BlobRepository } from './blob.repository.js';
 import { BlobStore } from './blob.store.js';
 import { BlobsService } from './blobs.service.js';
 import { BLOB_DIR, FsBlobStore } from './fs/fs-blob.store.js';
+import { ProjectStorageBudget } from './project-storage-budget.js';
+import { StorageAccountRepository } from './storage-account.repository.js';
+import { StorageBudget } from './storage-budget.js';
 
 export interface StorageOptions {
   /** Folder that holds all content; made when it is not there. */
   readonly dir: string;
 }
 
-/** Makes `BlobsService` injectable everywhere. Import it once, at the root. */
+/** Makes `BlobsService` and `StorageBudget` injectable everywhere. Import it once, at the root. */
 @Global()
 @Module({})
 export class StorageModule {
@@ -21,8 +24,10 @@ export class StorageModule {
         { provide: BlobStore, useClass: FsBlobStore },
         BlobRepository,
         BlobsService,
+        StorageAccountRepository,
+        { provide: StorageBudget, useClass: ProjectStorageBudget },
       ],
-      exports: [BlobsService],
+      exports: [BlobsService, StorageBudget],
     };
   }
 }

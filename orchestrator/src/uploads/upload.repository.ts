@@ -21,6 +21,7 @@ export interface NewUpload {
 export interface NewPart {
   readonly id: string;
   readonly uploadId: string;
+  readonly projectId: string;
   readonly bytes: bigint;
   readonly blobSha256: string;
   readonly createdAt: Date;

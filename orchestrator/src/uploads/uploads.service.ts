@@ -90,6 +90,7 @@ export class UploadsService {
     const part = {
       id: newId.uploadPart(),
       uploadId: id,
+      projectId,
       bytes: BigInt(blob.bytes),
       blobSha256: blob.sha256,
       createdAt: new Date(),

@@ -47,7 +47,13 @@ describe('collectGarbage', () => {
     };
     await app.prisma.upload.create({ data: { ...upload, expiresAt: new Date(now.getTime() + 60_000) } });
     await app.prisma.uploadPart.create({
-      data: { id: 'part_gc', uploadId: 'upload_gc', bytes: 4n, blobSha256: part.sha256 },
+      data: {
+        id: 'part_gc',
+        uploadId: 'upload_gc',
+        projectId: 'proj_first',
+        bytes: 4n,
+        blobSha256: part.sha256,
+      },
     });
     expect(await blobs.collectGarbage(60_000)).toEqual({ blobs: 0, orphans: 0, staged: 0 });
     expect(await text(loose.sha256)).toBe('loose');
