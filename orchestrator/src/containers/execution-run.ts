@@ -222,6 +222,7 @@ export class ExecutionRun {
   private async keepImage(image: Extract<ExecutionEvent, { type: 'image' }>): Promise<ExecutionOutput> {
     const { blobs, files, persistence } = this.parts;
     const id = newId.containerFile();
+    await persistence.untilStored(() => this.parts.budget.admit(this.container.projectId, image.data.length));
     const row = await persistence.untilStored(async () => {
       const blob = await blobs.write(Readable.from([image.data]));
       return files.upsert({

@@ -11,9 +11,10 @@ import { newId } from '../common/ids.js';
 import { merged } from '../common/merged.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { type FileChange, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import { type FileChange, type FileEntry, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
 import type { BlobInfo } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
+import { StorageBudget, type StorageGrant } from '../storage/storage-budget.js';
 import {
   ContainerFileRepository,
   type ContainerFileRow,
@@ -52,6 +53,12 @@ const ROWS = 64;
 /** Gone again, or no file any more: nothing is missing. */
 const VANISHED: ReadonlySet<string> = new Set(['not_found', 'not_a_file', 'invalid_path']);
 
+interface ImportLimits {
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  readonly grant: StorageGrant;
+}
+
 interface Fetched {
   readonly change: FileChange;
   readonly file: NewContainerFile;
@@ -67,6 +74,7 @@ export class FileImporter {
     private readonly files: ContainerFileRepository,
     private readonly blobs: BlobsService,
     private readonly persistence: Persistence,
+    private readonly budget: StorageBudget,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -116,12 +124,13 @@ export class FileImporter {
     const plan = planImport(written, rows, gone, this.env.SANDBOX_DATA_BYTES);
     const { groups } = plan;
     const left = [...plan.left];
+    const grant = this.budget.open(target.projectId);
     const lanes = Array.from({ length: Math.min(LANES, groups.length) }, (_, lane) =>
       this.fetch(
         target,
         sandbox,
         groups.filter((_group, index) => index % LANES === lane),
-        deadline,
+        { deadline, grant },
       ),
     );
     try {
@@ -132,7 +141,7 @@ export class FileImporter {
       }
     } finally {
       // Also when the sandbox ended half-way: what was copied out is kept.
-      await flush();
+      await flush().finally(() => grant.release());
     }
     return { files: inOrderOf(changes, files), left };
   }
@@ -145,7 +154,7 @@ export class FileImporter {
     target: ImportTarget,
     sandbox: Sandbox,
     groups: readonly Linked[],
-    deadline: number,
+    { deadline, grant }: ImportLimits,
   ): AsyncGenerator<FetchResult> {
     const options = { maxBytes: this.env.SANDBOX_DATA_BYTES };
     let next = 0;
@@ -165,6 +174,7 @@ export class FileImporter {
       }
       try {
         if ('error' in opened) throw opened.error;
+        await this.take(grant, group, opened);
         const blob = await this.keep(sandbox, opened, deadline);
         yield { fetched: group.map((change) => ({ change, file: newFile(target, change, blob) })) };
       } catch (error) {
@@ -174,6 +184,20 @@ export class FileImporter {
         this.logger.warn({ err: error, containerId: target.id, reason }, 'a file could not be stored');
         yield leave(reason);
       }
+    }
+  }
+
+  /** Each name of a content counts. The room of what it replaces is not known here, and free afterwards. */
+  private async take(
+    grant: StorageGrant,
+    group: Linked,
+    { entry, content }: { readonly entry: FileEntry; readonly content: Readable },
+  ): Promise<void> {
+    try {
+      await this.persistence.untilStored(() => grant.take(entry.bytes * group.length));
+    } catch (error) {
+      content.destroy();
+      throw error;
     }
   }
 
@@ -227,6 +251,7 @@ class OutOfTime extends Error {}
 function reasonOf(error: unknown, isLate: boolean): LeftReason {
   if (error instanceof OutOfTime || isLate) return 'out_of_time';
   if (error instanceof ApiError && error.code === 'storage_full') return 'storage_full';
+  if (error instanceof ApiError && error.code === 'storage_quota_exceeded') return 'over_quota';
   if (error instanceof SandboxError) return error.code === 'too_large' ? 'no_room' : 'changing';
   return 'failed';
 }

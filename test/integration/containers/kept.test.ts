@@ -187,6 +187,24 @@ describe('files that code left behind', () => {
     expect(row).toMatchObject({ status: 'expired', sandboxId: null });
   });
 
+  it('are left out, and said to be, when the quota of the project is used up', async () => {
+    const { key, projectId, id } = await container();
+    await server.prisma.project.update({ where: { id: projectId }, data: { storageQuotaBytes: 100_000n } });
+    const execution = await run(
+      key,
+      id,
+      'fill:/mnt/data/small.bin:1000',
+      'fill:/mnt/data/large.bin:200000',
+      'write:/mnt/data/table.csv:1',
+    );
+    expect(execution['status']).toBe('completed');
+    expect(notices(execution)).toEqual(['files_not_stored']);
+    expect((await paths(key, id)).toSorted()).toEqual(['/mnt/data/small.bin', '/mnt/data/table.csv']);
+    await server.prisma.project.update({ where: { id: projectId }, data: { storageQuotaBytes: null } });
+    await run(key, id, 'print:next');
+    expect(await paths(key, id)).toHaveLength(3);
+  });
+
   it('do not count when the container has had another sandbox since', async () => {
     const { key, id } = await container();
     await run(key, id, 'print:warm');
