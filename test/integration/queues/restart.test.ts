@@ -82,7 +82,7 @@ it(
       await expect.poll(() => done.at(-1), { timeout: STALLED_MS }).toEqual({ when: 'after' });
       const ticksNow = ticks;
       await expect.poll(() => ticks, { timeout: STALLED_MS }).toBeGreaterThan(ticksNow + 2);
-      await expect.poll(() => app.get(PrismaService).setting.count()).toBe(0);
+      await expect.poll(() => app.get(PrismaService).container.count()).toBe(0);
 
       await app.close();
     } finally {
