@@ -37,6 +37,8 @@ class Kernel:
         from .shell import make_shell
 
         faulthandler.enable(file=2)
+        self._pieces: list[bytes] = []
+        """Of a program that is longer than a frame, but for its end."""
         self._channel = channel
         self._interrupts = interrupts
         self._outputs = outputs = Outputs(channel)
@@ -47,10 +49,14 @@ class Kernel:
 
     def handle(self, header: Header, payload: bytes) -> None:
         match header.get("t"):
+            case "code":
+                self._pieces.append(payload)
             case "execute":
-                self._execute(header, payload.decode("utf-8", "replace"))
+                program, self._pieces = b"".join((*self._pieces, payload)), []
+                # Editors put a byte order mark there; Python allows it in files only.
+                self._execute(header, program.decode("utf-8", "replace").removeprefix("\ufeff"))
             case "configure":
-                self._configure(header["env"])
+                self._configure()
 
     def _execute(self, header: Header, code: str) -> None:
         from . import nobody
@@ -91,10 +97,9 @@ class Kernel:
         except Exception:
             self._shell.showtraceback()
 
-    def _configure(self, environment: dict[str, str]) -> None:
+    def _configure(self) -> None:
         from .seeding import reseed
 
-        os.environ.update(environment)
         reseed()
         self._channel.send({"t": "configured"})
 

@@ -8,6 +8,7 @@ from .loop import Loop
 from .stream import FrameStream
 
 _UPLOAD_FRAMES = ("data", "end", "abort")
+_Handler = Callable[[Header, bytes], None]
 
 
 class Connection:
@@ -21,11 +22,17 @@ class Connection:
         on_close: Callable[["Connection"], None],
     ) -> None:
         self._on_request = on_request
+        self.on_code: _Handler | None = None
+        """Gets the frames `code` while a long program arrives."""
         self.stream = FrameStream(loop, sock, self._frame, lambda _reason: on_close(self))
 
     @property
     def congested(self) -> bool:
         return self.stream.congested
+
+    @property
+    def closed(self) -> bool:
+        return self.stream.closed
 
     def send(self, header: Header, payload: bytes = b"") -> None:
         try:
@@ -46,5 +53,9 @@ class Connection:
         elif header.get("op") in _UPLOAD_FRAMES:
             # The rest of an upload that was refused meanwhile.
             pass
+        elif header.get("op") == "code":
+            # Without anybody to take it: the rest of a program that was refused meanwhile.
+            if self.on_code is not None:
+                self.on_code(header, payload)
         else:
             self._on_request(self, header, payload)

@@ -4,12 +4,10 @@ import os
 
 _INHERITED = ("PATH", "LANG", "TZ", "MPLCONFIGDIR", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "LD_LIBRARY_PATH")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS", "NUMBA_NUM_THREADS")
-MAX_BYTES = 65_536
-"""Of all variables that the host adds."""
 
 
-def kernel_environment(home: str, added: dict[str, str]) -> dict[str, str]:
-    """A clean set, some of the image's own, and what `configure` added."""
+def kernel_environment(home: str) -> dict[str, str]:
+    """A clean set, and some of the image's own."""
     threads = str(max(1, min(4, os.cpu_count() or 1)))
     base = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -37,17 +35,4 @@ def kernel_environment(home: str, added: dict[str, str]) -> dict[str, str]:
         **dict.fromkeys(_THREADS, threads),
     }
     inherited = {name: os.environ[name] for name in (*_INHERITED, *_THREADS) if name in os.environ}
-    return {**base, **inherited, **added}
-
-
-def acceptable(added: object) -> bool:
-    """Whether the host's `env` can be given to a process."""
-    if not isinstance(added, dict) or not all(isinstance(value, str) for value in added.values()):
-        return False
-    if any(not name or "=" in name for name in added):
-        return False
-    try:
-        encoded = [f"{name}={value}".encode() for name, value in added.items()]
-    except UnicodeEncodeError:
-        return False
-    return b"\0" not in b"".join(encoded) and sum(map(len, encoded)) <= MAX_BYTES
+    return {**base, **inherited}

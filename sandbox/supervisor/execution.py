@@ -14,13 +14,15 @@ from typing import Protocol
 
 from .frames import Header
 from .images import ImageRelay
-from .kernel import KernelKeeper
+from .kernel import End, KernelKeeper, Way
 from .limits import Limits
 from .loop import Loop, Timer
-from .memory import in_words
+from .notices import Notices
 from .output import MAX_TEXT, OutputLog, StreamDecoder
-from .watch import MemoryWatch
-from .workers import Scanner
+from .pressure import Pressure
+from .report import FileReport
+from .watch import EntryWatch, MemoryWatch
+from .workers import Report, Scanner
 
 _MAX_ERRORS = 8
 """Tracebacks a kernel may send in one execution; an honest one sends one."""
@@ -28,8 +30,6 @@ _BEGIN_SECONDS = 0.05
 """After which a kernel that was sent code certainly listens for SIGINT."""
 _GATHER_AFTER = 200
 """Text events after which small writes are gathered for a moment."""
-_KILLED_BY_HOST = ("signal 9,", "exit code 1")
-"""How it looks in the guest when the host's out-of-memory killer takes a process."""
 _MAX_RESULT = 131_072
 """Bytes of one `result` or `display`; the kernel shortens to less."""
 
@@ -40,6 +40,9 @@ class Host(Protocol):
     @property
     def congested(self) -> bool: ...
 
+    @property
+    def closed(self) -> bool: ...
+
     def send(self, header: Header, payload: bytes = b"") -> None: ...
 
 
@@ -49,6 +52,8 @@ class Room(Protocol):
     loop: Loop
     kernel: KernelKeeper
     watch: MemoryWatch
+    entries: EntryWatch
+    pressure: Pressure
     scanner: Scanner
 
     def empty_scratch(self) -> None: ...
@@ -64,9 +69,11 @@ class Execution:
         self._limits = limits
         self._over = over
         self._state = "waiting"
+        self._status = ""
         self._cause: str | None = None
         self._state_lost = False
-        self._notices: list[tuple[str, str]] = []
+        self._flooded = False
+        self._notices = Notices(limits)
         self._timer: Timer | None = None
         self._begun = self._ended = time.monotonic()
         self._errors = 0
@@ -74,6 +81,7 @@ class Execution:
         self._decoders = {"stdout": StreamDecoder(), "stderr": StreamDecoder()}
         self._log = OutputLog(self._emit, limits.max_output_bytes)
         self._images = ImageRelay(self._emit, limits.max_images, limits.max_image_bytes)
+        self._report = FileReport(room.scanner, host, self._emit, self._done)
 
     def start(self, code: bytes) -> None:
         self._room.kernel.when_ready(lambda ready: self._run(code, ready))
@@ -96,16 +104,34 @@ class Execution:
         self._set_timer(round(early * 1000), self._interrupt)
 
     def kill(self, cause: str) -> None:
-        """Last rung at once, for `restart` and `shutdown`."""
+        """Last rung at once, for `restart`."""
         if self.running:
             self._lose_state(cause)
 
     def exceeded_memory(self) -> None:
-        if self.running:
+        if self.running and not self._room.pressure.relieve(self._room.kernel.pid):
             self._run_out_of_memory()
+
+    def exceeded_entries(self) -> None:
+        """Too many files. Code that goes on making them although it was asked to stop is killed."""
+        if not self.running:
+            return
+        if self._flooded:
+            self._lose_state(self._cause or "interrupted")
+            return
+        self._flooded = True
+        self._notices.too_many_entries(self._room.entries.limit)
+        self.stop("interrupted")
+
+    def abandoned(self) -> None:
+        """The host's connection is gone."""
+        self.stop("interrupted")
+        self._report.abandon()
 
     def drained(self) -> None:
         """The host has read enough to go on."""
+        if self._state == "scanning":
+            self._report.drained()
         if self._paused and not self._host.congested:
             self._paused = False
             self._room.kernel.pause(False)
@@ -125,7 +151,7 @@ class Execution:
                 if header.get("id") != self._id or self._state != "running":
                     return False
                 self._room.kernel.finished()
-                self._notice_if_stopped()
+                self._notices.stopped(self._cause, self._state_lost)
                 self._finish(self._cause or "completed")
                 return True
             case "result" | "display" as kind:
@@ -136,7 +162,7 @@ class Execution:
                 return self._images.piece(header, payload)
             case "image_dropped":
                 size = header.get("bytes")
-                self._images.dropped(size if type(size) is int else 0)
+                self._images.dropped(size if type(size) is int and 0 < size < 1 << 50 else 0)
                 return True
         return False
 
@@ -147,19 +173,13 @@ class Execution:
         if self._log.events == _GATHER_AFTER:
             self._room.kernel.gather_output()
 
-    def on_death(self, how: str) -> None:
-        if self._room.watch.near() and how.startswith(_KILLED_BY_HOST):
+    def on_death(self, end: End) -> None:
+        if self._room.watch.near() and end.way is Way.MAYBE_KILLED_BY_HOST:
             self._run_out_of_memory()
             return
-        cause = self._cause or "kernel_died"
         self._state_lost = True
-        if cause == "kernel_died":
-            self._notices.append(
-                ("kernel_died", f"Python died: {how}. Variables are lost; files in /mnt/data are kept.")
-            )
-        else:
-            self._notices.append(("state_lost", f"Python died while it was stopped: {how}. Variables are lost."))
-        self._finish(cause)
+        self._notices.died(end, stopped=self._cause is not None)
+        self._finish(self._cause or "kernel_died")
 
     # The steps
 
@@ -179,11 +199,10 @@ class Execution:
         if self._room.kernel.lost:
             self._room.kernel.lost = False
             self._state_lost = True
-            self._notices.append(
-                ("state_lost", "Python died since the last execution. Variables are lost; files in /mnt/data are kept.")
-            )
+            self._notices.died_before()
         self._set_timer(self._limits.timeout_ms, lambda: self.stop("timed_out"))
         self._room.watch.begin()
+        self._room.entries.begin()
         header = {"id": self._id, "max_images": self._limits.max_images, "max_image_bytes": self._limits.max_image_bytes}
         self._room.kernel.execute(self, header, code)
 
@@ -206,98 +225,56 @@ class Execution:
         self._room.kernel.replace()
         self._state_lost = True
         self._cause = cause
-        self._notice_if_stopped()
+        self._notices.stopped(self._cause, self._state_lost)
         self._finish(cause)
 
     def _run_out_of_memory(self) -> None:
         # First of all: it may be a matter of milliseconds until the host ends the sandbox.
         self._room.kernel.kill_now()
-        limit = in_words(self._room.watch.limit)
-        self._notices.append(
-            (
-                "out_of_memory",
-                f"Python was killed: it needed more than {limit}. Variables are lost; files in /mnt/data are kept.",
-            )
-        )
+        self._notices.out_of_memory(self._room.watch.limit)
         self._state_lost = True
         self._room.kernel.drain()
         self._room.kernel.replace()
         self._room.empty_scratch()
         self._finish("out_of_memory")
 
-    def _notice_if_stopped(self) -> None:
-        if self._cause == "timed_out":
-            seconds = self._limits.timeout_ms / 1000
-            kept = "Variables are lost; files in /mnt/data are kept." if self._state_lost else "Variables are kept."
-            self._notices.append(("timeout", f"Stopped after {seconds:g} s, the time limit. {kept}"))
-        if self._cause is not None and self._state_lost:
-            self._notices.append(
-                ("state_lost", "Python was killed. Variables are lost; files in /mnt/data are kept.")
-            )
-
     def _finish(self, status: str) -> None:
         """Everything that user code did is known; the files remain to be looked at."""
         self._state = "scanning"
+        self._status = status
         self._ended = time.monotonic()
         if self._timer is not None:
             self._timer.cancel()
-        self._room.scanner.scan(lambda files, complete: self._done(status, files, complete))
+        self._room.entries.end()
+        self._report.begin()
         # While the scanner works:
         self._room.watch.end(self._ended - self._begun)
         for stream, decoder in self._decoders.items():
             self._log.add(stream, decoder.text(b"", final=True), 0)
         self._log.finish()
-        self._notice_cuts()
-        left = self._room.left_processes()
-        if left:
-            what = "1 process" if left == 1 else f"{left} processes"
-            self._notices.append(("processes_left", f"Started by the code and still running: {what}."))
+        self._notices.cuts(self._log, self._images)
+        self._notices.children_killed(self._room.pressure.take(), self._room.watch.limit, self._state_lost)
+        self._notices.processes_left(self._room.left_processes())
 
-    def _done(self, status: str, files: list[Header], complete: bool) -> None:
-        if not complete:
-            self._notices.append(
-                (
-                    "too_many_files",
-                    f"There are more files or changes than are looked at ({self._room.scanner.max_files} entries); "
-                    "the list of changed files is not complete.",
-                )
-            )
-        for code, message in self._notices:
-            self._emit({"event": "notice", "code": code, "message": message})
+    def _done(self, report: Report) -> None:
+        if not report.complete:
+            self._notices.too_many_files(self._room.scanner.max_files)
+        for notice in self._notices.events():
+            self._emit(notice)
         self._state = "over"
         self._over()
         self._emit(
             {
                 "event": "done",
-                "status": status,
+                "status": self._status,
                 "state_lost": self._state_lost,
                 "duration_ms": round((self._ended - self._begun) * 1000, 3),
                 "peak_memory_bytes": self._room.watch.peak,
-                "files": files,
-                "files_truncated": not complete,
+                "files": report.files,
+                "files_truncated": not report.complete,
+                **({} if report.used_bytes is None else {"used_bytes": report.used_bytes}),
             }
         )
-
-    def _notice_cuts(self) -> None:
-        if self._log.cut:
-            self._notices.append(
-                (
-                    "output_truncated",
-                    f"The output was longer than {self._limits.max_output_bytes:,} bytes; "
-                    f"{self._log.cut:,} bytes in the middle were left out.",
-                )
-            )
-        for size in self._images.too_large:
-            self._notices.append(
-                ("image_dropped", f"An image of {size:,} bytes was left out: the limit is {self._limits.max_image_bytes:,}.")
-            )
-        if self._images.too_many:
-            self._notices.append(
-                (
-                    "images_dropped",
-                    f"{self._images.too_many} images were left out: the limit is {self._limits.max_images} in one execution.",
-                )
-            )
 
     def _text(self, kind: str, header: Header, payload: bytes) -> bool:
         if len(payload) > _MAX_RESULT:

@@ -32,7 +32,7 @@ class ImageRelay:
     def piece(self, header: Header, payload: bytes) -> bool:
         """False if this is not what a kernel sends."""
         mime, size, more = header.get("mime"), header.get("bytes"), header.get("more")
-        if mime not in _MAGIC or type(size) is not int or size <= 0 or type(more) is not bool:
+        if not isinstance(mime, str) or mime not in _MAGIC or type(size) is not int or size <= 0 or type(more) is not bool:
             return False
         if not self._left:
             if not payload.startswith(_MAGIC[mime]):

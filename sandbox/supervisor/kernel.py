@@ -4,12 +4,14 @@ One keeper lives as long as the supervisor; `_Process` is one kernel process. Wh
 kernel is data: an unknown or misshaped message counts as its death.
 """
 
+import enum
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from . import processes
+from . import processes, programs
 from .environment import kernel_environment
 from .faults import report
 from .forking import start_kernel
@@ -25,6 +27,22 @@ _CONFIGURE_SECONDS = 10.0
 _REAP_SECONDS = 0.1
 
 
+class Way(enum.Enum):
+    """How a kernel ended, as far as it matters."""
+
+    EXIT = "it ended itself"
+    SIGNAL = "a signal ended it"
+    MAYBE_KILLED_BY_HOST = "as processes end that the host's out-of-memory killer takes"
+    PROTOCOL = "it broke its connection to the sandbox"
+
+
+@dataclass(frozen=True)
+class End:
+    way: Way
+    words: str
+    """For people: `exit code 3`."""
+
+
 class KernelUser(Protocol):
     """The execution that runs at the moment."""
 
@@ -33,7 +51,7 @@ class KernelUser(Protocol):
 
     def on_output(self, stream: str, data: bytes) -> None: ...
 
-    def on_death(self, how: str) -> None:
+    def on_death(self, end: "End") -> None:
         """The kernel ended by itself or broke the protocol. The keeper starts another."""
 
 
@@ -43,7 +61,7 @@ class _Process:
     def __init__(self, keeper: "KernelKeeper", loop: Loop, options: Options, environment: dict[str, str]) -> None:
         ends = start_kernel(options, environment)
         self.pid = ends.pid
-        self.how: str | None = None
+        self.end: End | None = None
         """How it ended, once it was reaped."""
         self.stdout = OutputPipe(loop, ends.stdout, lambda data: keeper.output(self, "stdout", data))
         self.stderr = OutputPipe(loop, ends.stderr, lambda data: keeper.output(self, "stderr", data))
@@ -80,7 +98,6 @@ class KernelKeeper:
     def __init__(self, loop: Loop, options: Options) -> None:
         self._loop = loop
         self._options = options
-        self._environment: dict[str, str] = {}
         self._waiting: list[Callable[[bool], None]] = []
         self._configuring: Callable[[bool], None] | None = None
         self._failed_starts = 0
@@ -93,7 +110,7 @@ class KernelKeeper:
         self._used = False
 
     def start(self) -> None:
-        environment = kernel_environment(self._options.data, self._environment)
+        environment = kernel_environment(self._options.data)
         self.state = "starting"
         self._used = False
         try:
@@ -122,7 +139,10 @@ class KernelKeeper:
         self.state = "busy"
         self._used = True
         self._user = user
-        self._process.channel.send({"t": "execute", **header}, code)
+        *earlier, last = programs.pieces(code)
+        for piece in earlier:
+            self._process.channel.send({"t": "code"}, piece)
+        self._process.channel.send({"t": "execute", **header}, last)
 
     def finished(self) -> None:
         """The execution is over and the kernel still there."""
@@ -173,26 +193,27 @@ class KernelKeeper:
         self._end_process()
         self.state = "dead"
 
-    def configure(self, environment: dict[str, str] | None, done: Callable[[bool], None]) -> None:
-        """Sets variables, also for later kernels, and reseeds. Needs a kernel that is ready."""
+    def configure(self, done: Callable[[bool], None]) -> None:
+        """Reseeds. Needs a kernel that is ready."""
         assert self._process is not None
-        if environment is not None:
-            self._environment = environment
         self._configuring = done
-        self._process.channel.send({"t": "configure", "env": self._environment})
+        self._process.channel.send({"t": "configure"})
         self._set_timer(_CONFIGURE_SECONDS, self._configure_timed_out)
+
+    @property
+    def pid(self) -> int:
+        """0 where there is none."""
+        return 0 if self._process is None else self._process.pid
 
     def left_processes(self, known: set[int]) -> int:
         """Processes of user code beside the kernel itself; `known` are pids that are none."""
-        if self._process is not None:
-            known = known | {self._process.pid}
-        return sum(1 for _pid in processes.of_user(self._options.uid, known))
+        return sum(1 for _pid in processes.of_user(self._options.uid, known | {self.pid}))
 
     def reaped(self, pid: int, status: int) -> None:
         process = self._process
         if process is None or process.pid != pid:
             return
-        process.how = _how(status)
+        process.end = _end(status)
         self._process_gone(process)
 
     def output(self, process: _Process, stream: str, data: bytes) -> None:
@@ -212,7 +233,7 @@ class KernelKeeper:
 
         def give_up() -> None:
             if process is self._process:
-                process.how = process.how or f"it broke its connection to the sandbox ({reason})"
+                process.end = process.end or End(Way.PROTOCOL, f"{Way.PROTOCOL.value} ({reason})")
                 self._process_gone(process)
 
         self._loop.after(_REAP_SECONDS, give_up)
@@ -251,11 +272,11 @@ class KernelKeeper:
         if self._configuring is not None:
             self._configured(False)
         if starting:
-            report(f"a kernel ended before it was ready: {process.how}")
+            report(f"a kernel ended before it was ready: {process.end}")
             self._start_failed()
             return
         if user is not None:
-            user.on_death(process.how or "")
+            user.on_death(process.end or End(Way.EXIT, "for no known reason"))
         else:
             self.lost = self.lost or used
         if self._process is None:
@@ -284,7 +305,7 @@ class KernelKeeper:
         report("a kernel did not answer configure; it is replaced")
         callback, self._configuring = self._configuring, None
         self.replace()
-        # The new kernel starts with the variables, and with seeds of its own.
+        # The new kernel starts with seeds of its own.
         if callback is not None:
             self.when_ready(callback)
 
@@ -306,9 +327,11 @@ class KernelKeeper:
             self._timer = None
 
 
-def _how(status: int) -> str:
+def _end(status: int) -> End:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"signal {number}, {signal.strsignal(number) or 'unknown'}"
-    return f"exit code {os.waitstatus_to_exitcode(status)}"
-
+        way = Way.MAYBE_KILLED_BY_HOST if number == signal.SIGKILL else Way.SIGNAL
+        return End(way, f"signal {number}, {signal.strsignal(number) or 'unknown'}")
+    code = os.waitstatus_to_exitcode(status)
+    # gVisor's own process for the guest's is what the host kills; the guest sees this.
+    return End(Way.MAYBE_KILLED_BY_HOST if code == 1 else Way.EXIT, f"exit code {code}")

@@ -28,7 +28,7 @@ class Meter:
 
     def used(self) -> int:
         if not self._own:
-            return sum(_resident(pid) for pid in processes.of_user(self._uid))
+            return sum(resident(pid) for pid in processes.of_user(self._uid))
         return self._read().get(b"AnonPages", 0)
 
     def _read(self) -> dict[bytes, int]:
@@ -42,7 +42,8 @@ class Meter:
         return values
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has in use, those that it shares included; 0 if it is gone."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE

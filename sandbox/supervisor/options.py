@@ -32,6 +32,8 @@ class Options:
     """RLIMIT_NOFILE of the kernel."""
     max_files: int = 10_000
     """Directory entries below `data` that are looked at in one walk."""
+    max_entries: int = 100_000
+    """Files and directories, scratch directories included, above which code that makes more is stopped."""
     transfer_workers: int = 16
     """Most file operations at one time; further ones wait."""
     start_timeout_ms: int = 120_000

@@ -6,19 +6,19 @@ import socket
 import time
 from collections.abc import Callable
 
-from . import processes
+from . import processes, programs
 from .connection import Connection
-from .environment import acceptable
 from .execution import Execution
 from .faults import report
 from .files.failures import Refused
 from .frames import Header
 from .kernel import KernelKeeper
-from .limits import read_limits, whole_number
+from .limits import Limits, read_limits, whole_number
 from .loop import READ, Loop
 from .memory import Meter
 from .options import Options
-from .watch import MemoryWatch
+from .pressure import Pressure
+from .watch import EntryWatch, MemoryWatch
 from .workers import Job, Pool, Scanner
 
 VERSION = "1"
@@ -34,6 +34,8 @@ class Service:
         self.scanner = Scanner(loop, options)
         self.kernel = KernelKeeper(loop, options)
         self.watch = MemoryWatch(loop, Meter(options.uid), options.memory_bytes, self._memory_exceeded)
+        self.entries = EntryWatch(loop, self.scanner, options.max_entries, self._entries_exceeded)
+        self.pressure = Pressure(options.uid)
         self._execution: Execution | None = None
         self._executor: Connection | None = None
         self._configuring = False
@@ -44,11 +46,9 @@ class Service:
             "execute": self._execute,
             "interrupt": self._interrupt,
             "restart": self._restart,
-            "shutdown": self._shutdown,
             "put": self._transfer,
             "get": self._transfer,
-            "list": self._look,
-            "stat": self._look,
+            "list": self._list,
             "remove": self._remove,
         }
 
@@ -98,14 +98,19 @@ class Service:
     def _closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
         if connection is self._executor and self._execution is not None:
-            self._execution.stop("interrupted")
+            self._execution.abandoned()
 
     def _request(self, connection: Connection, header: Header, payload: bytes) -> None:
         handler = self._requests.get(header["op"]) if isinstance(header.get("op"), str) else None
+        if handler is None:
+            connection.fail(header["id"], "bad_request", "unknown op")
+        else:
+            self._answering(connection, header, lambda: handler(connection, header, payload))
+
+    def _answering(self, connection: Connection, header: Header, work: Callable[[], None]) -> None:
+        """What goes wrong becomes the answer to the request."""
         try:
-            if handler is None:
-                raise Refused("bad_request", "unknown op")
-            handler(connection, header, payload)
+            work()
         except Refused as error:
             connection.fail(header["id"], error.code, error.message)
         except Exception as error:
@@ -118,13 +123,11 @@ class Service:
 
     def _configure(self, connection: Connection, header: Header, _payload: bytes) -> None:
         self._require_idle()
-        memory, max_files, environment = (header.get(name) for name in ("memory_bytes", "max_files", "env"))
+        memory, max_files = header.get("memory_bytes"), header.get("max_files")
         if memory is not None:
             whole_number("memory_bytes", memory, 0, 1 << 50)
         if max_files is not None:
             whole_number("max_files", max_files, 1, 1_000_000)
-        if environment is not None and not acceptable(environment):
-            raise Refused("bad_request", "env maps names to text, 64 KiB at most")
         if memory is not None:
             self.watch.set_limit(memory)
         if max_files is not None:
@@ -140,7 +143,7 @@ class Service:
 
         def ready(is_ready: bool) -> None:
             if is_ready:
-                self.kernel.configure(environment, finished)
+                self.kernel.configure(finished)
             else:
                 finished(False)
 
@@ -148,8 +151,15 @@ class Service:
 
     def _execute(self, connection: Connection, header: Header, payload: bytes) -> None:
         self._require_idle()
-        code = _code(header, payload)
         limits = read_limits(header)
+
+        def whole(code: bytes) -> None:
+            self._answering(connection, header, lambda: self._begin(connection, header, limits, code))
+
+        programs.receive(connection, header, payload, whole)
+
+    def _begin(self, connection: Connection, header: Header, limits: Limits, code: bytes) -> None:
+        self._require_idle()
         self._executor = connection
         self._execution = Execution(self, connection, header["id"], limits, self._execution_over)
         connection.stream.on_drained = self._execution.drained
@@ -180,14 +190,7 @@ class Service:
 
         self.kernel.when_ready(ready)
 
-    def _shutdown(self, connection: Connection, header: Header, _payload: bytes) -> None:
-        if self._execution is not None:
-            self._execution.kill("interrupted")
-        _done(connection, header)
-        self.loop.run_soon()
-        self.end()
-
-    def _look(self, connection: Connection, header: Header, _payload: bytes) -> None:
+    def _list(self, connection: Connection, header: Header, _payload: bytes) -> None:
         request = {**header, "max_files": self.scanner.max_files}
         self._pool.submit(Job(request, lambda reply, _rest: connection.send(reply)))
 
@@ -222,12 +225,18 @@ class Service:
     def _memory_exceeded(self) -> None:
         if self._execution is not None:
             self._execution.exceeded_memory()
+        elif self.pressure.relieve(self.kernel.pid):
+            report("out of memory between executions; a process that was left behind was killed")
         elif any(True for _ in processes.of_user(self._options.uid)):
             # Something left over grew between executions.
             report("out of memory between executions; Python is restarted")
             self.kernel.replace()
             self.kernel.lost = True
             self.empty_scratch()
+
+    def _entries_exceeded(self) -> None:
+        if self._execution is not None:
+            self._execution.exceeded_entries()
 
     def _require_idle(self) -> None:
         if self._execution is not None or self._configuring:
@@ -236,16 +245,6 @@ class Service:
 
 def _done(connection: Connection, request: Header, **fields: object) -> None:
     connection.send({"id": request["id"], "event": "done", **fields})
-
-
-def _code(header: Header, payload: bytes) -> bytes:
-    """The program: the field `code`, or the payload where it is too long for a header."""
-    code = header.get("code")
-    if code is None and payload:
-        return payload
-    if not isinstance(code, str):
-        raise Refused("bad_request", "code is text")
-    return code.encode("utf-8", "replace")
 
 
 def ending_signals(service: Service) -> dict[signal.Signals, Callable[[], None]]:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
+from .faults import report
 from .frames import BadFrame, Decoder, Header, pack
 from .loop import READ, WRITE, Loop
 
@@ -166,6 +167,10 @@ class FrameStream:
                 self._on_frame(*frame)
         except BadFrame as error:
             self.close(f"bad frame: {error}")
+        except Exception as error:
+            # Whoever sent it can be done without; the supervisor cannot.
+            report(f"a frame ended its channel: {type(error).__name__}: {error}")
+            self.close(f"a frame that cannot be handled ({type(error).__name__})")
 
     def _flush(self) -> None:
         if self._lent:

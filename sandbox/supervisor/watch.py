@@ -1,9 +1,11 @@
-"""The memory watch: samples while code runs, ever more often the closer the limit is."""
+"""The watches: memory is sampled while code runs, ever more often the closer the limit is; files are counted."""
 
+import time
 from collections.abc import Callable
 
 from .loop import Loop, Timer
 from .memory import Meter
+from .workers import Scanner
 
 _LONGEST = 0.025
 _SHORTEST = 0.004
@@ -70,3 +72,64 @@ class MemoryWatch:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.after(seconds, self._look)
+
+
+_COUNT_SECONDS = 0.25
+_COUNT_SHARE = 10
+"""A count may take a tenth of the time between two."""
+_MOST_COUNTED = 4_000_000
+
+
+class EntryWatch:
+    """Counts files and directories while code runs: each costs gVisor some 2 KB of its own memory, which
+    nothing inside limits, and with about a million of them the host would end the sandbox.
+
+    Calls `on_exceeded` at each count that is above the limit and above the count before: code that
+    removes files is left alone.
+    """
+
+    def __init__(self, loop: Loop, scanner: Scanner, limit: int, on_exceeded: Callable[[], None]) -> None:
+        self._loop = loop
+        self._scanner = scanner
+        self._least = limit
+        self._on_exceeded = on_exceeded
+        self._timer: Timer | None = None
+        self._active = False
+        self._run = 0
+        self._last = 0
+
+    @property
+    def limit(self) -> int:
+        return max(self._least, 2 * self._scanner.max_files)
+
+    def begin(self) -> None:
+        """An execution starts."""
+        self._active = True
+        self._run += 1
+        self._again(_COUNT_SECONDS)
+
+    def end(self) -> None:
+        """The execution is over; only what a later one adds is its fault."""
+        self._active = False
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._last > self.limit // 2:
+            self._count()
+
+    def _count(self) -> None:
+        run, begun = self._run, time.monotonic()
+
+        def counted(entries: int) -> None:
+            before, self._last = self._last, entries
+            if not self._active or run != self._run:
+                return
+            self._again(max(_COUNT_SECONDS, _COUNT_SHARE * (time.monotonic() - begun)))
+            if entries > self.limit and entries > before:
+                self._on_exceeded()
+
+        self._scanner.count_entries(_MOST_COUNTED, counted)
+
+    def _again(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.after(seconds, self._count)

@@ -98,6 +98,18 @@ class Pool:
             free.give(self._waiting.popleft())
 
 
+@dataclass(frozen=True)
+class Report:
+    """One page of what changed."""
+
+    files: list[Header]
+    more: bool
+    complete: bool
+    """False: there may be changes that no page names."""
+    used_bytes: int | None = None
+    """Of the data disk."""
+
+
 class Scanner:
     """Knows how the files looked after the last execution."""
 
@@ -109,22 +121,42 @@ class Scanner:
         """Directory entries at the last scan, and files put since."""
         self._jobs: deque[Job] = deque()
         self._forgot = False
+        self._complete = True
         self._worker = self._new()
         # What is there at boot was not made by user code.
-        self.scan(lambda _files, _complete: None)
+        self.scan(lambda _report: None)
 
-    def scan(self, reply: Callable[[list[Header], bool], None]) -> None:
-        """Changed files, and whether that is all of them."""
+    def scan(self, reply: Callable[[Report], None]) -> None:
+        """The first page of what changed; `page` gives the others. Lost pages are in the next scan."""
 
         def answered(header: Header, _payload: bytes) -> None:
             if header["event"] != "done":
-                reply([], False)
+                reply(Report([], False, False))
                 return
             forgot, self._forgot = self._forgot, False
+            self._complete = header["complete"] and not forgot
             self.count = header["count"]
-            reply(header["files"], header["complete"] and not forgot)
+            reply(self._report(header))
 
         self._submit({"op": "scan", "max_files": self.max_files}, answered)
+
+    def page(self, reply: Callable[[Report], None]) -> None:
+        def answered(header: Header, _payload: bytes) -> None:
+            reply(self._report(header) if header["event"] == "done" else Report([], False, False))
+
+        self._submit({"op": "page"}, answered)
+
+    def count_entries(self, limit: int, reply: Callable[[int], None]) -> None:
+        """Directory entries on the disk and in the scratch directories, at most `limit`. Cheap: 1 µs each."""
+        directories = [self._options.data, *self._options.scratch.split(":")]
+
+        def answered(header: Header, _payload: bytes) -> None:
+            reply(header.get("count", 0))
+
+        self._submit({"op": "count", "directories": directories, "limit": limit}, answered)
+
+    def _report(self, header: Header) -> Report:
+        return Report(header["files"], header["more"], self._complete, header["used_bytes"])
 
     def pids(self) -> set[int]:
         return {self._worker.pid}

@@ -44,7 +44,7 @@ class Result:
         pieces: list[bytes] = []
         for header, payload in self.events:
             if header["event"] == "image":
-                pieces.append(payload)
+                pieces.append(payload or bytes(header.get("zeros", 0)))
                 if not header["more"]:
                     pictures.append(b"".join(pieces))
                     pieces = []
@@ -52,7 +52,11 @@ class Result:
 
     def files(self) -> dict[str, str]:
         """Path to change."""
-        return {entry["path"]: entry["change"] for entry in self.done["files"]}
+        return {entry["path"]: entry["change"] for entry in self.changes()}
+
+    def changes(self) -> list[Header]:
+        """Of all pages, in order."""
+        return [entry for header in (*self.of("files"), self.done) for entry in header["files"]]
 
 
 class Client:
@@ -119,6 +123,14 @@ class Client:
         self.send({"op": "execute", "code": code, **fields})
         return self.finish()
 
+    def run_long(self, code: str, **fields: Any) -> Result:
+        """Code of any length, in several frames."""
+        data = code.encode()
+        identifier = self.send({"op": "execute", "code_bytes": len(data), **fields}, data[:1_000_000])
+        for start in range(1_000_000, len(data), 1_000_000):
+            self.send({"id": identifier, "op": "code"}, data[start : start + 1_000_000])
+        return self.finish()
+
     def finish(self) -> Result:
         """Collects the events of the execution that runs."""
         result = Result()
@@ -142,8 +154,8 @@ class Client:
             self.send({"id": identifier, "op": "end"})
         return self.last()
 
-    def get(self, path: str) -> bytes:
-        self.send({"op": "get", "path": path})
+    def get(self, path: str, **fields: Any) -> bytes:
+        self.send({"op": "get", "path": path, **fields})
         pieces: list[bytes] = []
         while True:
             header, payload = self.receive()
@@ -151,7 +163,7 @@ class Client:
                 raise Failed(header)
             if header["event"] == "done":
                 return b"".join(pieces)
-            pieces.append(payload)
+            pieces.append(payload or bytes(header.get("zeros", 0)))
 
 
 def connect(path: str, seconds: float = 30.0) -> Client:

@@ -19,7 +19,7 @@ from client import Client, connect
 ROOT = Path(__file__).resolve().parents[2]
 MODE = os.environ.get("SANDBOX_TEST", "native")
 GVISOR = MODE == "docker"
-_CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE")
+_CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "SETPCAP")
 
 
 def _settings() -> dict[str, str]:

@@ -26,7 +26,7 @@ _CODES = {
     errno.EPERM: ("not_a_file", "its permissions do not allow it"),
     errno.EROFS: ("not_a_file", "its permissions do not allow it"),
     errno.ENAMETOOLONG: ("invalid_path", "a part of the path is too long"),
-    errno.EEXIST: ("exists", "there is a file of this name already"),
+    errno.EEXIST: ("changed", "another file took its name meanwhile"),
     errno.ETXTBSY: ("not_a_file", "it is being executed"),
 }
 

@@ -7,29 +7,36 @@ from typing import Any
 
 from . import paths, tree
 from .failures import Refused, refused
+from .snapshot import entry
 from .tree import Signature
 from .wire import HostWire
 
 _CHUNK = 1_048_576
+_ZEROS = bytes(_CHUNK)
+_MOST_ZEROS = 67_108_864
+"""Bytes of zeros told at once: the host shall see that there is progress."""
 Request = dict[str, Any]
 
 
 def get(root: str, request: Request, wire: HostWire) -> None:
-    """`opened`, `data`…, `done`. Never more bytes than the file had when it was opened."""
+    """`opened`, `data`…, `done`. Never more bytes than the file had when it was opened.
+
+    Zeros do not travel: a sparse file can claim any size and costs its writer nothing, and gVisor
+    does not tell where its holes are.
+    """
     identifier = request["id"]
-    fd = tree.open_file(root, paths.parse(root, request.get("path")))
+    most = request.get("max_bytes")
+    if most is not None and (type(most) is not int or most < 0):
+        raise Refused("bad_request", "max_bytes is a whole number")
+    parts = paths.parse(root, request.get("path"))
+    fd = tree.open_file(root, parts)
     try:
-        size = os.fstat(fd).st_size
-        _require_plausible(fd, size)
-        wire.send({"id": identifier, "event": "opened", "bytes": size})
-        buffer = memoryview(bytearray(min(_CHUNK, size)))
-        left = size
-        while left:
-            count = os.readv(fd, [buffer[: min(left, _CHUNK)]])
-            if count == 0:
-                raise Refused("changed", "the file became shorter while it was read")
-            wire.send({"id": identifier, "event": "data"}, buffer[:count])
-            left -= count
+        look = tree.look(os.fstat(fd))
+        size = look.signature[0]
+        _require_plausible(fd, size, most)
+        opened = entry(root, b"/".join(parts), look, tree.used_bytes(root))
+        wire.send({"id": identifier, "event": "opened", **opened})
+        _send_content(fd, size, wire, identifier)
         wire.send({"id": identifier, "event": "done", "bytes": size})
     except OSError as error:
         raise refused(error) from error
@@ -37,11 +44,37 @@ def get(root: str, request: Request, wire: HostWire) -> None:
         os.close(fd)
 
 
-def _require_plausible(fd: int, size: int) -> None:
-    """A sparse file can claim any size and costs its writer nothing."""
+def _require_plausible(fd: int, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise Refused("too_large", f"the file has {size:,} bytes; at most {most:,} are wanted")
     disk = os.fstatvfs(fd)
     if size > disk.f_blocks * disk.f_frsize:
         raise Refused("too_large", "the file claims more bytes than its disk has")
+
+
+def _send_content(fd: int, size: int, wire: HostWire, identifier: int) -> None:
+    data = bytearray(min(_CHUNK, size))
+    buffer = memoryview(data)
+    left, zeros = size, 0
+    while left:
+        count = os.readv(fd, [buffer[: min(left, _CHUNK)]])
+        if count == 0:
+            raise Refused("changed", "the file became shorter while it was read")
+        left -= count
+        empty = _is_zeros(data, count)
+        zeros += count if empty else 0
+        if zeros and (not empty or not left or zeros >= _MOST_ZEROS):
+            wire.send({"id": identifier, "event": "data", "zeros": zeros})
+            zeros = 0
+        if not empty:
+            wire.send({"id": identifier, "event": "data"}, buffer[:count])
+
+
+def _is_zeros(data: bytearray, count: int) -> bool:
+    """Whether the first `count` bytes are; compared as a whole, which costs next to nothing."""
+    if count == len(_ZEROS):
+        return data == _ZEROS
+    return data[:count] == _ZEROS[:count]
 
 
 class Upload:
@@ -59,18 +92,13 @@ class Upload:
         while view:
             view = view[os.write(self._fd, view) :]
 
-    def finish(self, replace: bool) -> Signature:
+    def finish(self) -> Signature:
         """Gives the file its name; returns what it looks like then."""
-        where = {"src_dir_fd": self._directory, "dst_dir_fd": self._directory}
-        if replace:
-            os.rename(self._temporary, self._name, **where)
-        else:
-            os.link(self._temporary, self._name, follow_symlinks=False, **where)
-            os.unlink(self._temporary, dir_fd=self._directory)
+        os.rename(self._temporary, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         named = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
         status = os.fstat(self._fd)
         if named.st_ino != status.st_ino:
-            raise Refused("internal", "the file was replaced while it was stored")
+            raise Refused("changed", "the file was replaced while it was stored")
         return tree.signature(status)
 
     def close(self) -> None:
@@ -88,18 +116,15 @@ def put(root: str, request: Request, wire: HostWire, stored: Callable[[bytes, Si
     `stored` is told before the host is, so that no scan can take the file for a change by user code.
     """
     identifier = request["id"]
-    mode = request.get("mode", "replace")
-    if mode not in ("replace", "create"):
-        raise Refused("bad_request", "mode is replace or create")
     parts = paths.parse(root, request.get("path"))
     with tree.parent(root, parts, create=True) as directory:
-        _require_free_name(directory, parts[-1], mode == "replace")
+        _require_free_name(directory, parts[-1])
         upload = Upload(directory, parts[-1])
         try:
             wire.send({"id": identifier, "event": "ready"})
             if not _receive_into(upload, wire, identifier):
                 raise Refused("aborted", "the host gave the upload up")
-            signature = upload.finish(mode == "replace")
+            signature = upload.finish()
         finally:
             upload.close()
     path = b"/".join(parts)
@@ -108,14 +133,12 @@ def put(root: str, request: Request, wire: HostWire, stored: Callable[[bytes, Si
     wire.send({"id": identifier, "event": "done", **done})
 
 
-def _require_free_name(directory: int, name: bytes, replace: bool) -> None:
-    """Says so before the bytes travel; the rename or link at the end decides."""
+def _require_free_name(directory: int, name: bytes) -> None:
+    """Says so before the bytes travel; the rename at the end decides."""
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return
-    if not replace:
-        raise Refused("exists", "there is a file of this name already")
     if not stat.S_ISLNK(status.st_mode):
         # A link is replaced like a file; nothing is written where it points.
         tree.require_regular(status)

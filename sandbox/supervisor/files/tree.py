@@ -7,8 +7,9 @@ user code that swaps a directory for a link in between gains nothing.
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from . import paths
 from .failures import Refused, refused
@@ -77,21 +78,57 @@ Signature = tuple[int, int, int, int]
 """Size in bytes, mtime and ctime in nanoseconds, inode. User code cannot set ctime."""
 
 
+class Look(NamedTuple):
+    """What is known of a file after a look at it."""
+
+    signature: Signature
+    links: int
+    """Names that it has."""
+
+
 def signature(status: os.stat_result) -> Signature:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def look(status: os.stat_result) -> Look:
+    return Look(signature(status), status.st_nlink)
+
+
+def used_bytes(root: str) -> int:
+    """What the disk below `root` has in use. gVisor tells the truth here, though not in `st_blocks`."""
+    disk = os.statvfs(root)
+    return (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+
+
+def count(roots: Iterable[str], limit: int) -> int:
+    """Directory entries below the roots, hidden ones too; stops looking at `limit`."""
+    found = 0
+    waiting = list(roots)
+    while waiting and found < limit:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    found += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    if found >= limit:
+                        break
+        except OSError:
+            pass
+    return found
 
 
 class Walk:
     """All regular files below a root, at most `limit` directory entries.
 
-    After `run()`: `files` maps relative path to signature; `complete` is False if the limit, the
+    After `run()`: `files` maps relative path to what was seen; `complete` is False if the limit, the
     depth or the length of a path cut something.
     """
 
     def __init__(self, root: str, limit: int) -> None:
         self._root = root
         self._limit = self._left = limit
-        self.files: dict[bytes, Signature] = {}
+        self.files: dict[bytes, Look] = {}
         self.complete = True
 
     @property
@@ -132,7 +169,7 @@ class Walk:
                 if len(path) > paths.MAX_PATH:
                     self.complete = False
                 else:
-                    self.files[path] = signature(entry.stat(follow_symlinks=False))
+                    self.files[path] = look(entry.stat(follow_symlinks=False))
         except OSError:
             pass
 

@@ -10,10 +10,10 @@ import shutil
 import socket
 from typing import Any
 
-from ..frames import Decoder, Header, encode_header, pack
+from ..frames import Decoder, Header, pack
 from . import paths, transfers, tree
 from .failures import Refused
-from .snapshot import MAX_REPORT, Snapshot, entry
+from .snapshot import Snapshot, entry, fitting
 from .wire import HostGone, HostWire
 
 
@@ -22,6 +22,7 @@ class Worker:
         self._channel = channel
         self._root = root
         self._snapshot = Snapshot(root)
+        self._used = 0
         self._decoder = Decoder()
         self._fds: list[int] = []
 
@@ -63,15 +64,16 @@ class Worker:
         match request["op"]:
             case "list":
                 return self._list(request)
-            case "stat":
-                return self._stat(request)
             case "remove":
                 return self._remove(request)
             case "scan":
-                changes, walk = self._snapshot.scan(request["max_files"])
-                files = fitting(changes)
-                cut = len(files) < len(changes)
-                return {"files": files, "complete": walk.complete and not cut, "count": walk.entries}
+                walk = self._snapshot.scan(request["max_files"])
+                self._used = tree.used_bytes(self._root)
+                return {**self._page(), "complete": walk.complete, "count": walk.entries}
+            case "page":
+                return self._page()
+            case "count":
+                return {"count": tree.count(request["directories"], request["limit"])}
             case "empty":
                 empty_directories(request["directories"])
                 return {}
@@ -84,19 +86,17 @@ class Worker:
         if after is not None and not isinstance(after, str):
             raise Refused("bad_request", "after is a path")
         walk = tree.Walk(self._root, request["max_files"]).run()
-        entries = [entry(self._root, path, signature) for path, signature in walk.files.items()]
-        entries.sort(key=lambda item: item["path"])
+        used = tree.used_bytes(self._root)
+        found = sorted((paths.to_text(path), path) for path in walk.files)
         if after is not None:
-            entries = [item for item in entries if item["path"] > after]
-        page = fitting(entries[:limit])
-        return {"entries": page, "truncated": len(page) < len(entries), "complete": walk.complete}
+            found = [item for item in found if f"{self._root}/{item[0]}" > after]
+        page = fitting([entry(self._root, path, walk.files[path], used) for _text, path in found[:limit]])
+        truncated = len(page) < len(found)
+        return {"entries": page, "truncated": truncated, "complete": walk.complete, "used_bytes": used}
 
-    def _stat(self, request: Header) -> Header:
-        parts = paths.parse(self._root, request.get("path"))
-        with tree.parent(self._root, parts) as directory:
-            status = os.stat(parts[-1], dir_fd=directory, follow_symlinks=False)
-        tree.require_regular(status)
-        return entry(self._root, b"/".join(parts), tree.signature(status))
+    def _page(self) -> Header:
+        files = self._snapshot.page()
+        return {"files": files, "more": self._snapshot.more, "used_bytes": self._used}
 
     def _remove(self, request: Header) -> Header:
         parts = paths.parse(self._root, request.get("path"))
@@ -122,16 +122,6 @@ class Worker:
         except HostGone:
             pass  # The supervisor reads the end of the connection itself.
         self._answer({"event": "returned"}, wire.rest())
-
-
-def fitting(items: list[Header]) -> list[Header]:
-    """As many of the items, from the first on, as one frame can hold."""
-    used = 0
-    for index, item in enumerate(items):
-        used += len(encode_header(item)) + 1
-        if used > MAX_REPORT:
-            return items[:index]
-    return items
 
 
 def empty_directories(directories: list[str]) -> None:

@@ -19,8 +19,11 @@ const MAX_OPEN_FILES = 4_096;
  */
 const pidsLimit = (maxProcesses: number): number => 1_024 + 4 * maxProcesses;
 
-/** What PID 1 needs to run a kernel and file workers as another user and to clean up after them. */
-const CAPABILITIES = ['SETUID', 'SETGID', 'KILL', 'CHOWN', 'DAC_OVERRIDE'];
+/**
+ * What PID 1 needs to run a kernel and file workers as another user, to take every capability out of
+ * their reach, and to clean up after them.
+ */
+const CAPABILITIES = ['SETUID', 'SETGID', 'KILL', 'CHOWN', 'DAC_OVERRIDE', 'SETPCAP'];
 
 export interface ContainerSettings {
   readonly name: string;
