@@ -1,28 +1,32 @@
-/** Tries again what must succeed in the end. */
+/** Tries again while a database restarts: for writes that must not be lost as long as the process lives. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 3_000;
+
 export interface RetryOptions {
-  /** Whether this failure passes by itself; any other one is thrown at once. */
-  readonly isTransient: (error: unknown) => boolean;
-  /** Gives up the waiting, with the last failure: the process ends. */
-  readonly signal: AbortSignal;
-  /** Called before each wait, with the number of the try that failed, from 1. */
+  /** Milliseconds after which the last failure is thrown; absent: it is tried for as long as it takes. */
+  readonly forMs?: number;
+  /** Aborting ends the pauses: the last failure is thrown. */
+  readonly signal?: AbortSignal;
+  /** True for failures that another try cannot mend. */
+  readonly isFinal?: (error: unknown) => boolean;
+  /** Called before each pause, with the number of the try that failed, from 1. */
   readonly onFailure?: (error: unknown, attempt: number) => void;
 }
 
-const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 5_000;
-
-/** Runs `work` until it succeeds, with growing pauses of at most five seconds. */
-export async function untilDone<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
+/** What `work` returns at last; throws what it failed with when that is final or the time is over. */
+export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { forMs = Number.POSITIVE_INFINITY, signal, isFinal, onFailure } = options;
+  const deadline = performance.now() + forMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await work();
     } catch (error) {
-      if (options.signal.aborted || !options.isTransient(error)) throw error;
-      options.onFailure?.(error, attempt);
-      const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1));
-      await sleep(waitMs, undefined, { signal: options.signal }).catch(() => undefined);
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
+      if (isFinal?.(error) || signal?.aborted || performance.now() + pauseMs > deadline) throw error;
+      onFailure?.(error, attempt);
+      await sleep(pauseMs, undefined, signal ? { signal } : {}).catch(() => undefined);
     }
   }
 }

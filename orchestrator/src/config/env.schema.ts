@@ -266,6 +266,12 @@ export const envSchema = z.object({
     { min: 1, max: 20 },
   ),
   CONTAINER_TOMBSTONE_DAYS: whole(30, 'Days an expired container stays in lists.', 'days', { min: 1 }),
+  RESPONSE_LEASE_SECONDS: whole(
+    15,
+    'Seconds after which a background response and the lock of a conversation are free when the server that had them died. It renews them three times in that time.',
+    'seconds',
+    { min: 1, max: 300 },
+  ),
   RESPONSE_RETENTION_DAYS: whole(
     30,
     'Days a stored response, its executions and the files it cites are kept; 0 keeps them for ever.',

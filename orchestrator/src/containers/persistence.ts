@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { untilDone } from '../common/retry.js';
+import { retry } from '../common/retry.js';
 import { isDatabaseOutage } from '../database/outage.js';
 
 /** Attempts after which the log is told once more, so that it does not fill while the database is away. */
@@ -13,8 +13,8 @@ export class Persistence implements OnApplicationShutdown {
 
   /** Tries again while the database is away; every other failure is the caller's. */
   untilStored<T>(work: () => Promise<T>): Promise<T> {
-    return untilDone(work, {
-      isTransient: isDatabaseOutage,
+    return retry(work, {
+      isFinal: (error) => !isDatabaseOutage(error),
       signal: this.end.signal,
       onFailure: (error, attempt) => {
         if (attempt % LOG_EVERY === 1)

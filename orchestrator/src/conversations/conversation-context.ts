@@ -1,40 +1,75 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
-import { ConversationLookup } from '../responses/conversation.lookup.js';
+import { LeaseKeeper } from '../common/lease-keeper.js';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { type ConversationLock, ConversationLookup } from '../responses/conversation.lookup.js';
 import type { InputItem } from '../responses/input.schema.js';
 import { ConversationRepository } from './conversation.repository.js';
 
 /** What the responses feature needs of conversations. */
 @Injectable()
 export class StoredConversations extends ConversationLookup {
-  constructor(private readonly conversations: ConversationRepository) {
+  private readonly logger = new Logger(StoredConversations.name);
+  /** By response; the value is the conversation. */
+  private readonly keeper: LeaseKeeper<string>;
+
+  constructor(
+    private readonly conversations: ConversationRepository,
+    @Inject(ENV) env: Env,
+  ) {
     super();
+    this.keeper = new LeaseKeeper({
+      everyMs: (env.RESPONSE_LEASE_SECONDS * 1000) / 3,
+      renew: (locks) => this.conversations.keepLocks(locks),
+      logger: this.logger,
+      what: 'the lock of a conversation',
+    });
   }
 
   override async items(projectId: string, id: string): Promise<InputItem[]> {
     const row = await this.conversations.find(projectId, id);
-    if (!row) throw new ApiError('not_found', `Conversation with id '${id}' not found.`);
+    if (!row) throw unknown(id);
     return (await this.conversations.items(id)).map((each) => each.item as unknown as InputItem);
   }
 
-  override async lock(id: string, responseId: string): Promise<void> {
-    if (await this.conversations.lock(id, responseId)) return;
-    throw new ApiError(
-      'conversation_locked',
-      'Another process is currently operating on this conversation. Please retry in a few seconds.',
-      { param: 'conversation' },
-    );
+  override async lock(projectId: string, id: string, responseId: string): Promise<ConversationLock> {
+    if (!(await this.conversations.lock(projectId, id, responseId))) {
+      if (!(await this.conversations.find(projectId, id))) throw unknown(id);
+      throw new ApiError(
+        'conversation_locked',
+        'Another process is currently operating on this conversation. Please retry in a few seconds.',
+        { param: 'conversation' },
+      );
+    }
+    const lost = new AbortController();
+    const leave = this.keeper.keep(responseId, id, () => lost.abort(takenOver()));
+    const release = async (): Promise<void> => {
+      leave();
+      try {
+        await this.conversations.unlock(id, responseId);
+      } catch (error) {
+        this.logger.warn({ err: error, conversationId: id }, 'a conversation stays locked until its lease is over');
+      }
+    };
+    return { lost: lost.signal, leave, release };
   }
 
-  override async unlock(id: string, responseId: string): Promise<void> {
-    await this.conversations.unlock(id, responseId);
-  }
-
-  override async append(id: string, responseId: string, items: readonly { id: string }[]): Promise<void> {
-    await this.conversations.append(
+  override async end(id: string, responseId: string, items: readonly { id: string }[]): Promise<void> {
+    await this.conversations.endTurn(
       id,
+      responseId,
       items.map((item) => ({ id: item.id, item })),
     );
-    await this.conversations.unlock(id, responseId);
   }
 }
+
+const unknown = (id: string) => new ApiError('not_found', `Conversation with id '${id}' not found.`);
+
+/** The server could not renew the lock in time, and somebody else took it. */
+const takenOver = () =>
+  new ApiError(
+    'server_error',
+    'Another response took over the conversation while this one could not reach the database. Please retry.',
+    { status: 503 },
+  );

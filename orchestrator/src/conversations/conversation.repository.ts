@@ -1,5 +1,7 @@
-import { Injectable } from '@nestjs/common';
-import type { Conversation, ConversationItem } from '../database/generated/client.js';
+import { Inject, Injectable } from '@nestjs/common';
+import { type Conversation, type ConversationItem, Prisma } from '../database/generated/client.js';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { NOW } from '../database/sql.js';
 import { toJson } from '../database/json.js';
@@ -12,15 +14,15 @@ export interface NewItem {
   readonly item: unknown;
 }
 
-/** Seconds a lock holds by itself; after that only while the response that took it runs. */
-const LOCK_SECONDS = 30;
-
 const rowsOf = (conversationId: string, items: readonly NewItem[]) =>
   items.map(({ id, item }) => ({ id, conversationId, item: toJson(item) }));
 
 @Injectable()
 export class ConversationRepository {
-  constructor(private readonly prisma: PrismaService) {}
+  constructor(
+    private readonly prisma: PrismaService,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
 
   async insert(
     row: { id: string; projectId: string; metadata: Record<string, string> },
@@ -88,16 +90,28 @@ export class ConversationRepository {
     return count === 1;
   }
 
-  /** True when `responseId` may work on it now: nobody else does, or who did has ended. */
-  async lock(id: string, responseId: string): Promise<boolean> {
+  /**
+   * True when `responseId` may work on it now: nobody else does, or who did renews the lock no more. A
+   * background response holds it until it ends, also while no server runs that could renew it.
+   */
+  async lock(projectId: string, id: string, responseId: string): Promise<boolean> {
     const count = await this.prisma.$executeRaw`
-      UPDATE "Conversation" c
-         SET "lockedBy" = ${responseId}, "lockedUntil" = ${NOW} + make_interval(secs => ${LOCK_SECONDS})
-       WHERE c."id" = ${id} AND c."deletedAt" IS NULL
+      UPDATE "Conversation" c SET "lockedBy" = ${responseId}, "lockedUntil" = ${this.lockEnd}
+       WHERE c."id" = ${id} AND c."projectId" = ${projectId} AND c."deletedAt" IS NULL
          AND (c."lockedBy" IS NULL
               OR (c."lockedUntil" < ${NOW}
-                  AND NOT EXISTS (SELECT 1 FROM "Response" r WHERE r."id" = c."lockedBy" AND r."status" IN ('queued', 'in_progress'))))`;
+                  AND NOT EXISTS (SELECT 1 FROM "Response" r
+                                   WHERE r."id" = c."lockedBy" AND r."background" AND r."completedAt" IS NULL)))`;
     return count === 1;
+  }
+
+  /** Renews locks, given as conversations by response; returns the responses that still have theirs. */
+  async keepLocks(locks: ReadonlyMap<string, string>): Promise<string[]> {
+    const rows = await this.prisma.$queryRaw<{ lockedBy: string }[]>`
+      UPDATE "Conversation" SET "lockedUntil" = ${this.lockEnd}
+       WHERE "id" = ANY(${[...locks.values()]}) AND "lockedBy" = ANY(${[...locks.keys()]})
+      RETURNING "lockedBy"`;
+    return rows.map(({ lockedBy }) => lockedBy);
   }
 
   async unlock(id: string, responseId: string): Promise<void> {
@@ -105,5 +119,20 @@ export class ConversationRepository {
       where: { id, lockedBy: responseId },
       data: { lockedBy: null, lockedUntil: null },
     });
+  }
+
+  /** Adds the items of a response that was not stored, and unlocks. */
+  async endTurn(id: string, responseId: string, items: readonly NewItem[]): Promise<void> {
+    await this.prisma.$transaction([
+      this.prisma.conversationItem.createMany({ data: rowsOf(id, items), skipDuplicates: true }),
+      this.prisma.conversation.updateMany({
+        where: { id, lockedBy: responseId },
+        data: { lockedBy: null, lockedUntil: null },
+      }),
+    ]);
+  }
+
+  private get lockEnd(): Prisma.Sql {
+    return Prisma.sql`${NOW} + make_interval(secs => ${this.env.RESPONSE_LEASE_SECONDS})`;
   }
 }

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
+import { QUEUES } from '../queues/queue-names.js';
+import { QueuesLifecycle } from '../queues/queues.lifecycle.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
 
 /** Seconds a refused client is asked to wait; the official clients ignore more than sixty. */
@@ -8,13 +10,18 @@ const RETRY_AFTER_SECONDS = 30;
 /**
  * Whether this process takes new work. While it drains, requests that would start something are
  * refused at the door and what runs goes on to its end, including what a running response still
- * starts. The state lives in memory: a restarted server takes work again.
+ * starts. Background responses that wait are left waiting: for the end of the draining, or for another
+ * server. The state lives in memory: a restarted server takes work again.
  */
 @Injectable()
 export class DrainService {
   private startedAt: Date | null = null;
+  private readonly listeners: (() => void)[] = [];
 
-  constructor(private readonly pool: SandboxPool) {}
+  constructor(
+    private readonly pool: SandboxPool,
+    private readonly queues: QueuesLifecycle,
+  ) {}
 
   get isDraining(): boolean {
     return this.startedAt !== null;
@@ -28,7 +35,13 @@ export class DrainService {
   /** Refuses new work from now on and ends the warm sandboxes. Repeating it changes nothing. */
   async drain(): Promise<void> {
     this.startedAt ??= new Date();
+    await this.queues.pause(QUEUES.responses);
     await this.pool.drain();
+  }
+
+  /** Called whenever work is taken again; for what was left waiting. */
+  onResume(listener: () => void): void {
+    this.listeners.push(listener);
   }
 
   /** Takes work again and lets the pool fill up. */
@@ -36,6 +49,8 @@ export class DrainService {
     if (this.startedAt === null) return;
     this.startedAt = null;
     this.pool.resume();
+    this.queues.resume(QUEUES.responses);
+    for (const listener of this.listeners) listener();
   }
 
   /** Throws 503 `draining` while no new work is taken. */

@@ -12,7 +12,7 @@ import { ModuleRef } from '@nestjs/core';
 import type { Job, Queue, Worker } from 'bullmq';
 import { assertOneProcessorEach, Processors } from './processors.js';
 import type { QueueConnection } from './queue-connection.js';
-import { QUEUE_NAMES } from './queue-names.js';
+import { QUEUE_NAMES, type QueueName } from './queue-names.js';
 import { logSeldom } from './quiet-log.js';
 
 /** Injection token of the shared `QueueConnection`. */
@@ -73,13 +73,27 @@ export class QueuesLifecycle
     await this.draining;
   }
 
+  /** Takes no more jobs of a queue in this process, until `resume`; those that run go on. */
+  async pause(name: QueueName): Promise<void> {
+    await Promise.all(this.workersOf(name).map((worker) => worker.pause(true)));
+  }
+
+  resume(name: QueueName): void {
+    for (const worker of this.workersOf(name)) worker.resume();
+  }
+
   /** For long jobs that another process can take up: called before the workers are waited for. */
   onStopping(letGo: () => void): void {
     this.stopping.push(letGo);
   }
 
+  /** The first step of a stop; doing it again changes nothing. */
+  letGo(): void {
+    for (const letGo of this.stopping.splice(0)) letGo();
+  }
+
   async onModuleDestroy(): Promise<void> {
-    for (const letGo of this.stopping) letGo();
+    this.letGo();
     const late = Promise.withResolvers<'late'>();
     const timer = setTimeout(() => late.resolve('late'), CLOSE_TIMEOUT_MS);
     const outcome = await Promise.race([this.drain(), late.promise]);
@@ -103,6 +117,10 @@ export class QueuesLifecycle
 
   private workers(): readonly Worker[] {
     return !this.started ? [] : this.processors.all().map(({ host }) => host.worker as Worker);
+  }
+
+  private workersOf(name: QueueName): readonly Worker[] {
+    return this.workers().filter((worker) => worker.name === name);
   }
 
   private queues(): readonly Queue[] {

@@ -1,13 +1,27 @@
 /** PORT: conversations, as far as a response works on one. Implemented by the conversations feature. */
 import type { InputItem } from './input.schema.js';
 
+/** That a response may work on a conversation, and nobody else. Renewed while the process lives. */
+export interface ConversationLock {
+  /** Aborts, with an error for the caller, when another response works on it now. */
+  readonly lost: AbortSignal;
+  /** Renews it no more, and leaves it: the response has ended and freed it, or its row keeps it. */
+  leave(): void;
+  /** Gives it up; called when the response could not begin. Never throws. */
+  release(): Promise<void>;
+}
+
 export abstract class ConversationLookup {
-  /** All items, oldest first; 404 for an unknown conversation. Called before a run. */
+  /** All items, oldest first; 404 for an unknown conversation. Called before a run, under the lock. */
   abstract items(projectId: string, id: string): Promise<InputItem[]>;
-  /** Throws 400 `conversation_locked` while another response works on it (contract §1.6). */
-  abstract lock(id: string, responseId: string): Promise<void>;
-  /** Called when the run could not begin. */
-  abstract unlock(id: string, responseId: string): Promise<void>;
-  /** Called at the end of an unstored response; stored ones are appended with their end, in one transaction. */
-  abstract append(id: string, responseId: string, items: readonly { id: string }[]): Promise<void>;
+  /**
+   * Called before anything is read. 404 for an unknown conversation; throws 400 `conversation_locked` while
+   * another response works on it. A stored background response that has not ended keeps its lock by itself.
+   */
+  abstract lock(projectId: string, id: string, responseId: string): Promise<ConversationLock>;
+  /**
+   * Called at the end of an unstored response: adds its items, maybe none, and unlocks, in one transaction.
+   * Doing it again changes nothing. Stored ones are added with their end, in one transaction too.
+   */
+  abstract end(id: string, responseId: string, items: readonly { id: string }[]): Promise<void>;
 }

@@ -2,17 +2,21 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { StoredItem } from './context/context.service.js';
 import { ConversationLookup } from './conversation.lookup.js';
-import { leavesNothing } from './response-end.repository.js';
-import { ResponseRepository } from './response.repository.js';
+import { retry } from '../common/retry.js';
+import { leavesNothing, ResponseEndRepository } from './response-end.repository.js';
 import type { DraftEvent, ResponseObject, StreamEvent } from './response.types.js';
 import { Sequencer } from './run/sequencer.js';
+import type { RunDraft } from './run/turn-end.js';
+
+/** Milliseconds for which the end of a response waits for the database. */
+const OUTAGE_MS = 60_000;
 
 @Injectable()
 export class ResponseStore {
   private readonly logger = new Logger(ResponseStore.name);
 
   constructor(
-    private readonly responses: ResponseRepository,
+    private readonly ends: ResponseEndRepository,
     private readonly conversations: ConversationLookup,
   ) {}
 
@@ -22,21 +26,20 @@ export class ResponseStore {
    * stops before it; whoever makes readers stop aborts the run.
    */
   async *follow(
-    projectId: string,
     initial: ResponseObject,
     input: readonly StoredItem[],
-    drafts: AsyncIterable<DraftEvent>,
+    drafts: AsyncIterable<RunDraft>,
   ): AsyncGenerator<StreamEvent, ResponseObject> {
     const sequencer = new Sequencer(initial);
     const iterator = drafts[Symbol.asyncIterator]();
     let ended = false;
     const next = async (): Promise<StreamEvent | null> => {
-      const { value: draft, done } = await iterator.next();
-      if (done) return null;
+      const draft = await nextShown(iterator);
+      if (!draft) return null;
       const event = sequencer.next(draft);
       if (isEnd(draft)) {
         ended = true;
-        await this.keep(projectId, sequencer.response, input);
+        await this.keepAnyhow(sequencer.response, input);
       }
       return event;
     };
@@ -50,21 +53,34 @@ export class ResponseStore {
     return sequencer.response;
   }
 
-  private async keep(
-    projectId: string,
-    response: ResponseObject,
-    input: readonly StoredItem[],
-  ): Promise<void> {
+  private async keepAnyhow(response: ResponseObject, input: readonly StoredItem[]): Promise<void> {
+    await retry(() => this.keep(response, input), {
+      forMs: OUTAGE_MS,
+      onFailure: (err) =>
+        this.logger.warn({ err, responseId: response.id }, 'the end of a response waits for the database'),
+    });
+  }
+
+  /** Doing it again changes nothing. */
+  private async keep(response: ResponseObject, input: readonly StoredItem[]): Promise<void> {
     if (!response.store) {
       const { conversation, id, output } = response;
       if (!conversation) return;
-      if (leavesNothing(response)) await this.conversations.unlock(conversation.id, id);
-      else await this.conversations.append(conversation.id, id, [...input, ...output]);
+      const turn = leavesNothing(response) ? [] : [...input, ...output];
+      await this.conversations.end(conversation.id, id, turn);
       return;
     }
-    const written = await this.responses.finish(projectId, response);
-    if (!written)
+    if (!(await this.ends.end(response)))
       this.logger.warn({ responseId: response.id }, 'a response had ended before; its second end is dropped');
+  }
+}
+
+/** The next draft that is an event. */
+async function nextShown(drafts: AsyncIterator<RunDraft>): Promise<DraftEvent | null> {
+  for (;;) {
+    const { value, done } = await drafts.next();
+    if (done) return null;
+    if (value.type !== 'turn.ended') return value;
   }
 }
 

@@ -2,8 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { toJson } from '../database/json.js';
-import { OutboxRepository } from '../outbox/outbox.repository.js';
-import { announceEnd, ENDED, writeOutput } from './response-end.repository.js';
 import type { InputItem } from './input.schema.js';
 import type { OutputItem, ResponseObject } from './response.types.js';
 
@@ -29,10 +27,7 @@ export interface NewResponseRow {
 
 @Injectable()
 export class ResponseRepository {
-  constructor(
-    private readonly prisma: PrismaService,
-    private readonly outbox: OutboxRepository,
-  ) {}
+  constructor(private readonly prisma: PrismaService) {}
 
   async insert(row: NewResponseRow): Promise<void> {
     const { input, request, body, ...columns } = row;
@@ -54,27 +49,6 @@ export class ResponseRepository {
         },
       },
     });
-  }
-
-  /** Writes the end and the output; only while it is still running, so a second writer changes nothing. */
-  async finish(projectId: string, response: ResponseObject): Promise<boolean> {
-    const { output: _, ...stored } = response;
-    const told = await this.prisma.$transaction(async (tx) => {
-      const [row] = await tx.response.updateManyAndReturn({
-        where: { id: response.id, status: { in: ['queued', 'in_progress'] } },
-        data: {
-          status: response.status,
-          body: toJson(stored),
-          completedAt: response.completed_at === null ? null : new Date(response.completed_at * 1000),
-        },
-        select: ENDED,
-      });
-      if (!row) return null;
-      await writeOutput(tx, projectId, response);
-      return announceEnd(tx, this.outbox, row);
-    });
-    this.outbox.wake(told ?? []);
-    return told !== null;
   }
 
   async find(projectId: string, id: string): Promise<ResponseRow | null> {
@@ -121,26 +95,6 @@ export class ResponseRepository {
       data: { deletedAt: new Date() },
     });
     return count === 1;
-  }
-
-  /** At boot: responses an earlier process left running, which nobody will finish. */
-  async failAbandoned(error: { code: string; message: string }): Promise<number> {
-    const rows = await this.prisma.response.findMany({
-      where: { background: false, status: { in: ['queued', 'in_progress'] } },
-    });
-    for (const row of rows) {
-      const body = { ...(row.body as object), status: 'failed', error };
-      const told = await this.prisma.$transaction(async (tx) => {
-        const [ended] = await tx.response.updateManyAndReturn({
-          where: { id: row.id, status: row.status },
-          data: { status: 'failed', body: toJson(body) },
-          select: ENDED,
-        });
-        return ended ? announceEnd(tx, this.outbox, ended) : [];
-      });
-      this.outbox.wake(told);
-    }
-    return rows.length;
   }
 
   outputOf(items: readonly ResponseItemRow[]): OutputItem[] {

@@ -15,12 +15,15 @@ import { InputFiles } from './context/input-files.js';
 import { PromptWriter } from './context/prompt-writer.js';
 import { InputTokensService } from './input-tokens.service.js';
 import { ItemsService } from './items.service.js';
+import { ResponseEndRepository } from './response-end.repository.js';
+import { ResponseLeaseRepository } from './response-lease.repository.js';
 import { ResponsePresenter } from './response.presenter.js';
 import { ResponseRepository } from './response.repository.js';
 import { ResponseStore } from './response-store.js';
 import { ResponsesController } from './responses.controller.js';
 import { ResponsesService } from './responses.service.js';
 import { RunFactory } from './run-factory.js';
+import { WaitingRuns } from './waiting-runs.js';
 
 @Module({
   imports: [ContainersModule, FilesModule, LlmModule, WebhooksModule],
@@ -28,6 +31,9 @@ import { RunFactory } from './run-factory.js';
   exports: [ItemsService],
   providers: [
     ResponsesService,
+    ResponseEndRepository,
+    ResponseLeaseRepository,
+    WaitingRuns,
     ResponseRepository,
     ResponseStore,
     ResponsePresenter,

@@ -8,7 +8,7 @@ import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './background/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
 import { ContextService, type StoredItem } from './context/context.service.js';
-import { ConversationLookup } from './conversation.lookup.js';
+import { type ConversationLock, ConversationLookup } from './conversation.lookup.js';
 import { newResponse } from './response.factory.js';
 import { ResponsePresenter } from './response.presenter.js';
 import { type NewResponseRow, ResponseRepository, type ResponseRow } from './response.repository.js';
@@ -17,12 +17,21 @@ import { isRunning, isTerminal } from './response.state.js';
 import type { ResponseObject, StreamEvent } from './response.types.js';
 import { ResponseStore } from './response-store.js';
 import { type PreparedRun, RunFactory } from './run-factory.js';
+import { WaitingRuns } from './waiting-runs.js';
+
+/** A request that was found good; its row is there. */
+interface Accepted {
+  readonly initial: ResponseObject;
+  readonly prepared: PreparedRun;
+  readonly lock: ConversationLock | null;
+}
 
 @Injectable()
 export class ResponsesService implements OnApplicationBootstrap {
   private readonly logger = new Logger(ResponsesService.name);
 
   constructor(
+    private readonly waiting: WaitingRuns,
     private readonly runs: RunFactory,
     private readonly store: ResponseStore,
     private readonly responses: ResponseRepository,
@@ -36,10 +45,7 @@ export class ResponsesService implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const count = await this.responses.failAbandoned({
-      code: 'server_error',
-      message: 'The server was restarted while this response ran. Please send the request again.',
-    });
+    const count = await this.waiting.failAbandoned(true);
     if (count > 0) this.logger.warn({ count }, 'responses of an earlier run were cut off');
   }
 
@@ -55,14 +61,14 @@ export class ResponsesService implements OnApplicationBootstrap {
     signal: AbortSignal,
   ): Promise<AsyncGenerator<StreamEvent>> {
     const { projectId } = caller;
-    const { initial, prepared } = await this.accept(caller, request);
+    const accepted = await this.accept(caller, request);
+    const { initial, prepared } = accepted;
     const include = request.include ?? [];
     if (initial.background) {
-      await this.background.enqueue(initial.id, prepared);
+      this.background.enqueue(initial.id, prepared);
       return this.show(projectId, this.events.follow(projectId, initial.id, -1, signal), include);
     }
-    const run = prepared.start(initial.id, signal);
-    return this.show(projectId, this.store.follow(projectId, initial, prepared.input, run.events()), include);
+    return this.show(projectId, this.run(accepted, signal), include);
   }
 
   /** The same without a stream: its last snapshot, or at once the queued response. */
@@ -73,7 +79,7 @@ export class ResponsesService implements OnApplicationBootstrap {
   ): Promise<ResponseObject> {
     if (request.background) {
       const { initial, prepared } = await this.accept(caller, request);
-      await this.background.enqueue(initial.id, prepared);
+      this.background.enqueue(initial.id, prepared);
       return initial;
     }
     let last: ResponseObject | undefined;
@@ -165,25 +171,40 @@ export class ResponsesService implements OnApplicationBootstrap {
     };
   }
 
-  /** Checks the request, makes the row, and prepares the run. */
-  private async accept(
-    caller: Caller,
-    request: CreateResponseRequest,
-  ): Promise<{ initial: ResponseObject; prepared: PreparedRun }> {
+  /** A run that a client waits for. */
+  private async *run({ initial, prepared, lock }: Accepted, gone: AbortSignal): AsyncGenerator<StreamEvent> {
+    const run = this.waiting.begin(initial, gone, ...(lock ? [lock.lost] : []));
+    try {
+      yield* this.store.follow(initial, prepared.input, prepared.start(initial.id, run.signal).events());
+    } finally {
+      run.end();
+      lock?.leave();
+    }
+  }
+
+  /**
+   * Checks the request, cheap things first; then locks its conversation, for what is read of it must not
+   * change before this response has added its turn; then prepares the run and makes the row.
+   */
+  private async accept(caller: Caller, request: CreateResponseRequest): Promise<Accepted> {
     const { projectId } = caller;
     this.refuseUnsupported(request);
+    const model = await this.runs.check(request);
     if (request.callback_url !== undefined) await this.targets.check(request.callback_url, 'callback_url');
-    const prepared = await this.runs.prepare(projectId, request);
     const createdAt = new Date();
     const initial = newResponse(newId.response(), request, createdAt);
-    if (initial.conversation) await this.conversations.lock(initial.conversation.id, initial.id);
+    const { conversation } = initial;
+    const lock = conversation ? await this.conversations.lock(projectId, conversation.id, initial.id) : null;
     try {
+      const prepared = await this.runs.prepare(projectId, request, model);
       if (initial.store) await this.responses.insert(toRow(caller, request, initial, prepared, createdAt));
+      // From here on the row keeps the lock, until the response has ended.
+      if (initial.background) lock?.leave();
+      return { initial, prepared, lock };
     } catch (error) {
-      if (initial.conversation) await this.conversations.unlock(initial.conversation.id, initial.id);
+      await lock?.release();
       throw error;
     }
-    return { initial, prepared };
   }
 
   private async find(projectId: string, id: string): Promise<ResponseRow> {

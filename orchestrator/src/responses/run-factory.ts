@@ -52,16 +52,22 @@ export class RunFactory {
     @Inject(ENV) private readonly env: Env,
   ) {}
 
+  /** Whether the model is there and can do what is asked; reads and changes nothing. */
+  async check(request: CreateResponseRequest): Promise<Model> {
+    const model = await this.models.find(request.model);
+    if (!model) throw unknownModel(request.model);
+    this.checkTools(request.tools ?? [], request.tool_choice, model);
+    return model;
+  }
+
   /** Rejects with what the request got wrong; nothing has been answered yet. */
   async prepare(
     projectId: string,
     request: CreateResponseRequest,
+    model: Model,
     attempt?: EarlierAttempt,
   ): Promise<PreparedRun> {
-    const model = await this.models.find(request.model);
-    if (!model) throw unknownModel(request.model);
     const tools = request.tools ?? [];
-    this.checkTools(tools, request.tool_choice, model);
     const gathered = await this.context.gather(projectId, request, attempt?.input);
     const container = this.container(projectId, tools, [
       ...(attempt?.containers ?? []),

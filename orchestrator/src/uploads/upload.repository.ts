@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Prisma, Upload, UploadPart } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
 import type { FileDraft } from '../files/files.service.js';
+import { sourcesOf, type UploadState } from './upload.state.js';
 
 export type UploadRow = Upload;
 export type UploadPartRow = UploadPart;
@@ -33,10 +34,10 @@ export interface PartTotals {
   readonly count: number;
 }
 
-/** Still taking parts at `now`; in the WHERE of every step. */
-const open = (id: string, now: Date): Prisma.UploadWhereInput => ({
+/** May go to this state at `now`; in the WHERE of every step. */
+const ready = (id: string, to: UploadState, now: Date): Prisma.UploadWhereInput => ({
   id,
-  status: 'pending',
+  status: { in: sourcesOf(to) },
   expiresAt: { gt: now },
 });
 
@@ -63,7 +64,7 @@ export class UploadRepository {
   async addPart(part: NewPart, check: (totals: PartTotals) => void): Promise<boolean> {
     return this.prisma.$transaction(async (tx) => {
       const locked = await tx.upload.updateMany({
-        where: open(part.uploadId, part.createdAt),
+        where: ready(part.uploadId, 'completed', part.createdAt),
         data: { status: 'pending' },
       });
       if (locked.count === 0) return false;
@@ -82,7 +83,7 @@ export class UploadRepository {
   async complete(id: string, file: FileDraft): Promise<boolean> {
     return this.prisma.$transaction(async (tx) => {
       const { count } = await tx.upload.updateMany({
-        where: open(id, file.createdAt),
+        where: ready(id, 'completed', file.createdAt),
         data: { status: 'completed', fileId: file.id },
       });
       if (count === 0) return false;
@@ -95,7 +96,10 @@ export class UploadRepository {
   /** pending → cancelled; false when another step was first. */
   async cancel(id: string, now: Date): Promise<boolean> {
     return this.prisma.$transaction(async (tx) => {
-      const { count } = await tx.upload.updateMany({ where: open(id, now), data: { status: 'cancelled' } });
+      const { count } = await tx.upload.updateMany({
+        where: ready(id, 'cancelled', now),
+        data: { status: 'cancelled' },
+      });
       if (count === 0) return false;
       await tx.uploadPart.deleteMany({ where: { uploadId: id } });
       return true;
@@ -106,10 +110,10 @@ export class UploadRepository {
   async expireDue(now: Date): Promise<number> {
     return this.prisma.$transaction(async (tx) => {
       const { count } = await tx.upload.updateMany({
-        where: { status: 'pending', expiresAt: { lte: now } },
+        where: { status: { in: sourcesOf('expired') }, expiresAt: { lte: now } },
         data: { status: 'expired' },
       });
-      await tx.uploadPart.deleteMany({ where: { upload: { status: { not: 'pending' } } } });
+      await tx.uploadPart.deleteMany({ where: { upload: { status: { notIn: sourcesOf('expired') } } } });
       return count;
     });
   }

@@ -5,9 +5,11 @@ import type {
   CodeInterpreterCallItem,
   DraftEvent,
   MessageItem,
+  OutputItem,
   StreamEvent,
 } from '../../../orchestrator/src/responses/response.types.js';
 import { Sequencer } from '../../../orchestrator/src/responses/run/sequencer.js';
+import type { TurnEnd } from '../../../orchestrator/src/responses/run/turn-end.js';
 
 const initial = newResponse('resp_1', { model: 'python', input: 'x' }, new Date(0));
 const call = (status: 'in_progress' | 'completed', code: string): CodeInterpreterCallItem => ({
@@ -50,6 +52,28 @@ function cutAfter(count: number): StreamEvent[] {
   return DRAFTS.slice(0, count).map((draft) => sequencer.next(draft));
 }
 
+const FIRST: TurnEnd = {
+  turns: 1,
+  finish: 'tool_calls',
+  goesOn: true,
+  items: ['ci_1'],
+  usage: { input: 10, cached: 1, output: 5, reasoning: 2 },
+};
+const SECOND: TurnEnd = { ...FIRST, turns: 2, finish: 'stop', goesOn: false, items: ['ci_1', 'msg_1'] };
+
+/** What was written down of the model's turns when the events were cut there: the first ends with the code. */
+const turnAt = (cut: number): TurnEnd | null => (cut < 7 ? null : cut < DRAFTS.length ? FIRST : SECOND);
+const resumedAt = (cut: number, turn = turnAt(cut)) => resume(cutAfter(cut), turn, []);
+
+/** The output of a run that was cut there and then gives up. */
+function outputAfter(cut: number, turn = turnAt(cut)): readonly OutputItem[] {
+  const resumed = resumedAt(cut, turn);
+  const sequencer = Sequencer.resume(initial, cutAfter(cut), resumed.dropped);
+  for (const draft of resumed.closings) sequencer.next(draft);
+  sequencer.next({ type: 'response.failed', status: 'failed', error: null, usage: null });
+  return sequencer.response.output;
+}
+
 describe('resume', () => {
   it('closes every open item exactly once, wherever it was cut', () => {
     for (let cut = 1; cut <= DRAFTS.length; cut += 1) {
@@ -60,41 +84,72 @@ describe('resume', () => {
       const ended = events
         .filter((event) => event.type === 'response.output_item.done')
         .map((event) => event.item!.id);
-      const closed = resume(events, []).closings.flatMap((draft) =>
+      const closed = resumedAt(cut).closings.flatMap((draft) =>
         draft.type === 'response.output_item.done' ? [draft.item.id] : [],
       );
       expect([...ended, ...closed].sort()).toEqual([...opened].sort());
       const sequencer = Sequencer.resume(initial, events);
-      expect(() => resume(events, []).closings.forEach((draft) => sequencer.next(draft))).not.toThrow();
+      expect(() => resumedAt(cut).closings.forEach((draft) => sequencer.next(draft))).not.toThrow();
     }
   });
 
   it('tells the model that its code was cut off', () => {
-    const { messages, finished, calls } = resume(cutAfter(8), []);
+    const { messages, end, calls } = resumedAt(8);
     expect(messages.map((each) => each.role)).toEqual(['assistant', 'tool']);
     expect(messages[0]).toMatchObject({ toolCalls: [{ arguments: '{"code":"print(1)"}' }] });
-    expect(JSON.stringify(messages[1])).toContain('restarted');
-    expect({ finished, calls }).toEqual({ finished: false, calls: 1 });
+    expect(JSON.stringify(messages[1])).toContain('restarted while this code ran');
+    expect({ end, calls }).toEqual({ end: null, calls: 1 });
+  });
+
+  it('tells the model that its code never ran', () => {
+    const { messages, calls } = resumedAt(7);
+    expect(JSON.stringify(messages[1])).toContain('before this code ran');
+    expect(calls).toBe(1);
+  });
+
+  it('forgets code that had not been told to its end', () => {
+    const { messages, calls, turns } = resumedAt(6);
+    expect({ messages, calls, turns }).toEqual({ messages: [], calls: 0, turns: 0 });
+    expect(outputAfter(6)).toEqual([]);
   });
 
   it('gives a finished call with its output and files, and asks for the answer', () => {
-    const { messages, finished, closings } = resume(cutAfter(10), [{ path: '/mnt/data/a.csv', bytes: 1 }]);
+    const { messages, end, closings } = resume(cutAfter(10), FIRST, [{ path: '/mnt/data/a.csv', bytes: 1 }]);
     expect(messages[1]).toMatchObject({
       role: 'tool',
       parts: [{ text: '1\n' }],
       files: [{ path: '/mnt/data/a.csv' }],
     });
-    expect({ finished, closings }).toEqual({ finished: false, closings: [] });
+    expect({ end, closings }).toEqual({ end: null, closings: [] });
   });
 
-  it('keeps the text of half an answer in the item and out of the model’s memory', () => {
-    const { messages, closings } = resume(cutAfter(14), []);
+  it('closes half an answer as incomplete, and keeps it out of the output and the model’s memory', () => {
+    const { messages, closings } = resumedAt(14);
     expect(messages).toHaveLength(2);
     expect(closings.at(-1)).toMatchObject({ item: { status: 'incomplete', content: [{ text: 'one' }] } });
+    expect(outputAfter(14).map(({ id }) => id)).toEqual(['ci_1']);
   });
 
-  it('knows when only the terminal event is missing', () => {
-    expect(resume(cutAfter(DRAFTS.length), []).finished).toBe(true);
-    expect(resume(cutAfter(3), []).finished).toBe(false);
+  it('does not take a message for the answer while its turn had not ended', () => {
+    const { end, messages, dropped } = resumedAt(DRAFTS.length, FIRST);
+    expect({ end, dropped }).toEqual({ end: null, dropped: ['msg_1'] });
+    expect(messages).toHaveLength(2);
+    expect(outputAfter(DRAFTS.length, FIRST).map(({ id }) => id)).toEqual(['ci_1']);
+  });
+
+  it('knows when only the terminal event is missing, and which one', () => {
+    expect(resumedAt(DRAFTS.length).end).toBe('completed');
+    expect(resumedAt(DRAFTS.length, { ...SECOND, finish: 'length' }).end).toBe('max_output_tokens');
+    expect(resumedAt(DRAFTS.length, { ...SECOND, finish: 'content_filter' }).end).toBe('content_filter');
+    expect(resumedAt(3).end).toBe(null);
+  });
+
+  it('keeps count of turns and tokens', () => {
+    expect(resumedAt(10)).toMatchObject({ turns: 1, usage: FIRST.usage, items: ['ci_1'] });
+  });
+
+  it('keeps what an older server had run, which wrote down no turns', () => {
+    const { calls, dropped, turns } = resumedAt(DRAFTS.length, null);
+    expect({ calls, dropped, turns }).toEqual({ calls: 1, dropped: ['msg_1'], turns: 1 });
   });
 });

@@ -1,13 +1,15 @@
 import { Processor } from '@nestjs/bullmq';
-import type { OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, type OnApplicationBootstrap } from '@nestjs/common';
 import { z } from 'zod';
+import { ENV } from '../../config/config.module.js';
+import type { Env } from '../../config/env.schema.js';
 import { JobProcessor } from '../../queues/job.processor.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
 import { QUEUES } from '../../queues/queue-names.js';
+import { WaitingRuns } from '../waiting-runs.js';
 import { BackgroundService, RUN_RESPONSE } from './background.service.js';
 
 const TAKE_UP = 'take-up-abandoned';
-const TAKE_UP_MS = 5_000;
 /** Background responses that run at the same time in this process. */
 const CONCURRENCY = 64;
 
@@ -17,17 +19,20 @@ const payload = z.object({ responseId: z.string() });
 export class BackgroundProcessor extends JobProcessor implements OnApplicationBootstrap {
   readonly handlers = {
     [RUN_RESPONSE]: (data: unknown) => this.background.run(payload.parse(data).responseId),
-    [TAKE_UP]: () => this.background.takeUpAbandoned(),
+    [TAKE_UP]: () =>
+      Promise.all([this.background.takeUpAbandoned(), this.waiting.failAbandoned()]),
   };
 
   constructor(
     private readonly background: BackgroundService,
+    private readonly waiting: WaitingRuns,
     private readonly jobs: JobScheduler,
+    @Inject(ENV) private readonly env: Env,
   ) {
     super();
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.jobs.every(QUEUES.responses, TAKE_UP, TAKE_UP_MS);
+    await this.jobs.every(QUEUES.responses, TAKE_UP, (this.env.RESPONSE_LEASE_SECONDS * 1000) / 3);
   }
 }

@@ -1,59 +1,40 @@
+/** The events of background responses: written under a claim, read by any number of followers. */
 import { Injectable } from '@nestjs/common';
-import type { Prisma, Response } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
-import { toJson } from '../../database/json.js';
-import { OutboxRepository } from '../../outbox/outbox.repository.js';
-import { announceEnd, ENDED, unlockConversation, writeOutput } from '../response-end.repository.js';
-import type { ResponseObject, StreamEvent } from '../response.types.js';
+import { ResponseEndRepository } from '../response-end.repository.js';
+import { FencedError } from '../response-lease.repository.js';
+import { open } from '../response.state.js';
+import type { ResponseObject, ResponseStatus, StreamEvent } from '../response.types.js';
+import type { TurnEnd } from '../run/turn-end.js';
 
-/** Another process runs this response now, or it has ended: whoever gets this stops at once. */
-export class FencedError extends Error {
-  override readonly name = 'FencedError';
+/** What is written at once. */
+export interface Batch {
+  readonly events: readonly StreamEvent[];
+  /** The newest end of a turn of the model, if one came. */
+  readonly turn: TurnEnd | null;
+  /** Comes with the terminal event. */
+  readonly end: ResponseObject | null;
 }
-
-export interface Claim {
-  readonly row: Response;
-  /** In the WHERE of every later write; a newer claim makes this one's writes fail. */
-  readonly attempt: number;
-}
-
-/** Seconds a claim holds without a heartbeat. */
-export const LEASE_SECONDS = 15;
 
 @Injectable()
 export class EventLogRepository {
   constructor(
     private readonly prisma: PrismaService,
-    private readonly outbox: OutboxRepository,
+    private readonly ends: ResponseEndRepository,
   ) {}
-
-  /** Takes a response that waits, or whose runner went silent; null when there is nothing to take. */
-  async claim(id: string): Promise<Claim | null> {
-    const now = new Date();
-    const [row] = await this.prisma.response.updateManyAndReturn({
-      where: {
-        id,
-        background: true,
-        deletedAt: null,
-        OR: [{ status: 'queued' }, { status: 'in_progress', leaseUntil: { lt: now } }],
-      },
-      data: { status: 'in_progress', attempt: { increment: 1 }, leaseUntil: leaseEnd(now) },
-    });
-    return row ? { row, attempt: row.attempt } : null;
-  }
 
   /** Whose run it is, and how many of these may run at the same time; null when nobody waits for it. */
   async slotOf(id: string): Promise<{ key: string; limit: number | null } | null> {
     const row = await this.prisma.response.findFirst({
-      where: { id, status: { in: ['queued', 'in_progress'] } },
+      where: { id, status: { in: open() } },
       select: { keyId: true, projectId: true, project: { select: { concurrentRuns: true } } },
     });
     return row && { key: row.keyId ?? row.projectId, limit: row.project.concurrentRuns };
   }
 
   /** The oldest that waits for a slot of this key. */
-  async nextQueued(key: string): Promise<string | null> {
-    const row = await this.prisma.response.findFirst({
+  async nextQueued(key: string): Promise<{ id: string; attempt: number } | null> {
+    return this.prisma.response.findFirst({
       where: {
         background: true,
         status: 'queued',
@@ -61,67 +42,24 @@ export class EventLogRepository {
         OR: [{ keyId: key }, { keyId: null, projectId: key }],
       },
       orderBy: { seq: 'asc' },
-      select: { id: true },
-    });
-    return row?.id ?? null;
-  }
-
-  /** Keeps the claim; tells whether the caller asked to cancel. Throws {@link FencedError} when it is lost. */
-  async heartbeat(id: string, attempt: number): Promise<{ cancelRequested: boolean }> {
-    const [row] = await this.prisma.response.updateManyAndReturn({
-      where: { id, attempt, status: 'in_progress' },
-      data: { leaseUntil: leaseEnd(new Date()) },
-      select: { cancelRequestedAt: true },
-    });
-    if (!row) throw new FencedError(`response ${id} belongs to another attempt than ${attempt}`);
-    return { cancelRequested: row.cancelRequestedAt !== null };
-  }
-
-  /** Gives the claim back, so that another process may take the response at once. */
-  async release(id: string, attempt: number): Promise<void> {
-    await this.prisma.response.updateMany({
-      where: { id, attempt, status: 'in_progress' },
-      data: { leaseUntil: new Date(0) },
+      select: { id: true, attempt: true },
     });
   }
 
-  /** Appends events under the claim; the terminal one together with the response's end. */
-  async append(
-    id: string,
-    attempt: number,
-    events: readonly StreamEvent[],
-    end: ResponseObject | null,
-  ): Promise<void> {
-    const told = await this.prisma.$transaction(async (tx) => {
-      const [row] = await tx.response.updateManyAndReturn({
-        where: { id, attempt, status: 'in_progress' },
-        data: end ? endOf(end) : { leaseUntil: leaseEnd(new Date()) },
-        select: ENDED,
-      });
-      if (!row) throw new FencedError(`response ${id} belongs to another attempt than ${attempt}`);
-      await insertEvents(tx, id, events);
-      if (!end) return [];
-      await writeOutput(tx, row.projectId, end);
-      return announceEnd(tx, this.outbox, row);
-    });
-    this.outbox.wake(told);
+  /**
+   * Appends under the claim; the terminal event together with the response's end. Doing it again changes
+   * nothing. Throws {@link FencedError} when the claim is lost.
+   */
+  async append(id: string, attempt: number, { events, turn, end }: Batch): Promise<void> {
+    const written = end
+      ? await this.ends.end(end, { attempt, events })
+      : await this.insert(id, attempt, events, turn);
+    if (!written) throw new FencedError(id, attempt);
   }
 
   /** Ends a response that nobody runs (cancelled while queued); false when somebody took it meanwhile. */
   async endQueued(response: ResponseObject, events: readonly StreamEvent[]): Promise<boolean> {
-    const told = await this.prisma.$transaction(async (tx) => {
-      const [row] = await tx.response.updateManyAndReturn({
-        where: { id: response.id, status: 'queued' },
-        data: endOf(response),
-        select: ENDED,
-      });
-      if (!row) return null;
-      await insertEvents(tx, response.id, events);
-      await unlockConversation(tx, response.id);
-      return announceEnd(tx, this.outbox, row);
-    });
-    this.outbox.wake(told ?? []);
-    return told !== null;
+    return this.ends.end(response, { from: 'queued', events });
   }
 
   async read(id: string, after: number, limit: number): Promise<StreamEvent[]> {
@@ -142,49 +80,41 @@ export class EventLogRepository {
     );
   }
 
+  /** Null when the project has no such response, or not any more. */
+  async statusOf(projectId: string, id: string): Promise<ResponseStatus | null> {
+    const row = await this.prisma.response.findFirst({
+      where: { id, projectId, deletedAt: null },
+      select: { status: true },
+    });
+    return row?.status ?? null;
+  }
+
   async requestCancel(id: string): Promise<void> {
     await this.prisma.response.updateMany({ where: { id }, data: { cancelRequestedAt: new Date() } });
   }
 
-  /** Background responses that wait, or whose runner went silent; not those that wait for a slot of these keys. */
-  async abandoned(busyKeys: readonly string[]): Promise<{ id: string; projectId: string }[]> {
-    return this.prisma.response.findMany({
-      where: {
-        background: true,
-        deletedAt: null,
-        OR: [
-          { status: 'queued', OR: [{ keyId: null }, { keyId: { notIn: [...busyKeys] } }] },
-          { status: 'in_progress', leaseUntil: { lt: new Date() } },
-        ],
-      },
-      select: { id: true, projectId: true },
-      take: 100,
-    });
+  /** One statement: the row is locked against another claim until the events are there. */
+  private async insert(
+    id: string,
+    attempt: number,
+    events: readonly StreamEvent[],
+    turn: TurnEnd | null,
+  ): Promise<boolean> {
+    const numbers = events.map((event) => event.sequence_number);
+    const texts = events.map((event) => JSON.stringify(event));
+    const told = turn && JSON.stringify(turn);
+    const [found] = await this.prisma.$queryRaw<{ count: bigint }[]>`
+      WITH locked AS (
+        SELECT "id" FROM "Response" WHERE "id" = ${id} AND "attempt" = ${attempt} AND "status" = 'in_progress' FOR UPDATE
+      ), told AS (
+        UPDATE "Response" r SET "turn" = ${told}::json FROM locked WHERE r."id" = locked."id" AND ${told}::text IS NOT NULL
+      ), added AS (
+        INSERT INTO "ResponseEvent" ("responseId", "sequenceNumber", "event")
+        SELECT locked."id", e."number", e."text"::json
+          FROM locked, unnest(${numbers}::int[], ${texts}::text[]) AS e("number", "text")
+        ON CONFLICT DO NOTHING
+      )
+      SELECT count(*) AS count FROM locked`;
+    return (found?.count ?? 0n) > 0n;
   }
-}
-
-async function insertEvents(
-  tx: Prisma.TransactionClient,
-  responseId: string,
-  events: readonly StreamEvent[],
-): Promise<void> {
-  await tx.responseEvent.createMany({
-    data: events.map((event) => ({
-      responseId,
-      sequenceNumber: event.sequence_number,
-      event: toJson(event),
-    })),
-  });
-}
-
-const leaseEnd = (now: Date): Date => new Date(now.getTime() + LEASE_SECONDS * 1000);
-
-function endOf(response: ResponseObject) {
-  const { output: _, ...body } = response;
-  return {
-    status: response.status,
-    body: toJson(body),
-    leaseUntil: null,
-    completedAt: response.completed_at === null ? null : new Date(response.completed_at * 1000),
-  };
 }

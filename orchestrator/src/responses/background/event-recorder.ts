@@ -1,13 +1,16 @@
 /** Writes the events of a background run: at once when idle, in batches while a write is under way. */
 import type { ResponseObject, StreamEvent } from '../response.types.js';
+import type { TurnEnd } from '../run/turn-end.js';
+import type { Batch } from './event-log.repository.js';
 
-export type Append = (events: readonly StreamEvent[], end: ResponseObject | null) => Promise<void>;
+export type Append = (batch: Batch) => Promise<void>;
 
 /** Events waiting at most; beyond that the run waits for the database. */
 const MAX_WAITING = 500;
 
 export class EventRecorder {
   private waiting: StreamEvent[] = [];
+  private turn: TurnEnd | null = null;
   private end: ResponseObject | null = null;
   private writing: Promise<void> | null = null;
   private fault: Error | null = null;
@@ -23,6 +26,12 @@ export class EventRecorder {
     if (this.waiting.length >= MAX_WAITING) await this.writing;
   }
 
+  /** Takes the end of a turn of the model: it is written with or before whatever comes next. */
+  mark(turn: TurnEnd): void {
+    this.turn = turn;
+    this.writing ??= this.write();
+  }
+
   /** Resolves when everything is on disk. */
   async flush(): Promise<void> {
     while (this.writing) await this.writing;
@@ -31,10 +40,11 @@ export class EventRecorder {
 
   private async write(): Promise<void> {
     try {
-      while (this.waiting.length > 0) {
-        const batch = this.waiting;
+      while (this.waiting.length > 0 || this.turn) {
+        const batch = { events: this.waiting, turn: this.turn, end: this.end };
         this.waiting = [];
-        await this.append(batch, this.end);
+        this.turn = null;
+        await this.append(batch);
       }
     } catch (error) {
       this.fault = error instanceof Error ? error : new Error(String(error));

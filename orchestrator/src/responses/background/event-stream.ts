@@ -2,7 +2,6 @@
 import { Injectable } from '@nestjs/common';
 import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
 import { isTerminal } from '../response.state.js';
-import { ResponseRepository } from '../response.repository.js';
 import type { StreamEvent } from '../response.types.js';
 import { EventLogRepository } from './event-log.repository.js';
 import { LiveEvents } from './live-events.js';
@@ -16,7 +15,6 @@ export class EventStream {
   constructor(
     private readonly log: EventLogRepository,
     private readonly live: LiveEvents,
-    private readonly responses: ResponseRepository,
     lifecycle: QueuesLifecycle,
   ) {
     lifecycle.onStopping(() => (this.stopping = true));
@@ -35,7 +33,7 @@ export class EventStream {
     let last = after;
     while (!signal.aborted && !this.stopping) {
       const woken = this.live.next(responseId, signal);
-      const row = await this.responses.find(projectId, responseId);
+      const status = await this.log.statusOf(projectId, responseId);
       const events = await this.log.read(responseId, last, BATCH);
       for (const event of events) {
         yield event;
@@ -43,7 +41,7 @@ export class EventStream {
       }
       if (events.length === BATCH) continue;
       // Read before the events: a response that was over then has no more of them.
-      if (!row || isTerminal(row.status)) return;
+      if (!status || isTerminal(status)) return;
       await woken;
     }
   }

@@ -1,4 +1,11 @@
-/** What a run that a crash cut off has to do first, read from its events and executions. Pure. */
+/**
+ * What a run that a crash cut off has to do first, read from its events, from the last turn of the model
+ * that was written down as ended, and from its executions. Pure.
+ *
+ * What a turn said that had ended counts: its calls ran or were cut off, its words were said. What a turn
+ * said that had not is closed as incomplete and left out of the output, for the model is asked again and
+ * says it anew.
+ */
 import type { LlmFile, LlmMessage } from '../../llm/llm.js';
 import { logsOf, shortenLog } from '../context/messages.js';
 import type {
@@ -10,28 +17,43 @@ import type {
 } from '../response.types.js';
 import { PYTHON_TOOL } from '../run/turn.js';
 import type { Resumed } from '../run/response-run.js';
+import type { TurnEnd } from '../run/turn-end.js';
 
 const CUT_OFF =
   'The server was restarted while this code ran. Variables may be lost; files in /mnt/data are kept. Run it again if needed.';
+const NEVER_RAN = 'The server was restarted before this code ran. Run it again if needed.';
 
 const textOf = (item: MessageItem): string =>
   item.content.flatMap((part) => (part.type === 'output_text' ? [part.text] : [part.refusal])).join('');
 
+interface SeenItem {
+  readonly item: OutputItem;
+  /** Nothing told of its end. */
+  readonly open: boolean;
+  /** A python call whose code was handed to the sandbox. */
+  readonly ran: boolean;
+}
+
 /** Items as the events left them: the last word on each, and whether it ended. */
-function itemsOf(events: readonly StreamEvent[]): { item: OutputItem; open: boolean }[] {
+function itemsOf(events: readonly StreamEvent[]): SeenItem[] {
   const items = new Map<string, { item: OutputItem; open: boolean }>();
   const codes = new Map<string, string>();
+  const ran = new Set<string>();
   for (const event of events) {
     if (event.item)
       items.set(event.item.id, { item: event.item, open: event.type !== 'response.output_item.done' });
     if (event.type === 'response.code_interpreter_call_code.done')
       codes.set(event['item_id'] as string, event['code'] as string);
+    if (event.type === 'response.code_interpreter_call.interpreting') ran.add(event['item_id'] as string);
   }
-  return [...items.values()].map(({ item, open }) =>
-    open && item.type === 'code_interpreter_call'
-      ? { item: { ...item, code: codes.get(item.id) ?? item.code }, open }
-      : { item, open },
-  );
+  return [...items.values()].map(({ item, open }) => ({
+    item:
+      open && item.type === 'code_interpreter_call'
+        ? { ...item, code: codes.get(item.id) ?? item.code }
+        : item,
+    open,
+    ran: ran.has(item.id),
+  }));
 }
 
 /** The text of an open message so far. */
@@ -45,10 +67,19 @@ function deltasOf(events: readonly StreamEvent[], itemId: string): string {
     .join('');
 }
 
-function closingsOf(item: OutputItem, events: readonly StreamEvent[]): DraftEvent[] {
+function closingsOf(
+  { item, ran }: SeenItem,
+  counts: boolean,
+  events: readonly StreamEvent[],
+): DraftEvent[] {
   switch (item.type) {
     case 'code_interpreter_call':
-      return [{ type: 'response.output_item.done', item: cutOff(item) }];
+      return [
+        {
+          type: 'response.output_item.done',
+          item: counts ? cutOff(item, ran) : { ...item, status: 'incomplete', outputs: [] },
+        },
+      ];
     case 'message': {
       const text = deltasOf(events, item.id);
       if (text === '')
@@ -67,18 +98,18 @@ function closingsOf(item: OutputItem, events: readonly StreamEvent[]): DraftEven
   }
 }
 
-const cutOff = (item: CodeInterpreterCallItem): CodeInterpreterCallItem => ({
+const cutOff = (item: CodeInterpreterCallItem, ran: boolean): CodeInterpreterCallItem => ({
   ...item,
   status: 'incomplete',
-  outputs: [{ type: 'logs', logs: CUT_OFF }],
+  outputs: [{ type: 'logs', logs: ran ? CUT_OFF : NEVER_RAN }],
 });
 
-/** Finished items as the model remembers them; half a message or function call is forgotten. */
-function messagesOf(item: OutputItem, open: boolean, files: readonly LlmFile[]): LlmMessage[] {
+/** What the model remembers of an item that counts. */
+function messagesOf({ item, open, ran }: SeenItem, files: readonly LlmFile[]): LlmMessage[] {
   if (item.type === 'message') return open ? [] : [{ role: 'assistant', text: textOf(item), toolCalls: [] }];
   if (item.type !== 'code_interpreter_call') return [];
   const callId = `call_${item.id}`;
-  const logs = open ? CUT_OFF : shortenLog(logsOf(item.outputs)) || '(no output)';
+  const logs = open ? (ran ? CUT_OFF : NEVER_RAN) : shortenLog(logsOf(item.outputs)) || '(no output)';
   return [
     {
       role: 'assistant',
@@ -89,20 +120,43 @@ function messagesOf(item: OutputItem, open: boolean, files: readonly LlmFile[]):
   ];
 }
 
-/** Only the terminal event is missing: the last thing said was an answer, or a call for the client. */
-function isFinished(items: readonly { item: OutputItem; open: boolean }[]): boolean {
-  if (items.some(({ open }) => open)) return false;
-  const last = items.at(-1)?.item;
-  return last?.type === 'message' || items.some(({ item }) => item.type === 'function_call');
+/** Items that count: those of turns that had ended, and what was told after the last turn of all. */
+function countedOf(items: readonly SeenItem[], turn: TurnEnd | null): Set<string> {
+  // Code is run only when its turn has ended; older servers did not write that down.
+  const lastRun = turn ? -1 : items.findLastIndex(({ ran }) => ran);
+  const said = new Set(turn?.items);
+  const isOver = turn !== null && !turn.goesOn;
+  return new Set(
+    items
+      .filter(({ item, open }, index) => said.has(item.id) || index <= lastRun || (isOver && !open))
+      .map(({ item }) => item.id),
+  );
+}
+
+/** How it ends when only the terminal event is missing. */
+function endOf(turn: TurnEnd | null): Resumed['end'] {
+  if (!turn || turn.goesOn) return null;
+  if (turn.finish === 'length') return 'max_output_tokens';
+  return turn.finish === 'content_filter' ? 'content_filter' : 'completed';
 }
 
 /** `files` are those the executions of this response made. */
-export function resume(events: readonly StreamEvent[], files: readonly LlmFile[]): Resumed {
+export function resume(
+  events: readonly StreamEvent[],
+  turn: TurnEnd | null,
+  files: readonly LlmFile[],
+): Resumed {
   const items = itemsOf(events);
+  const counted = countedOf(items, turn);
+  const counts = ({ item }: SeenItem) => counted.has(item.id);
   return {
-    closings: items.flatMap(({ item, open }) => (open ? closingsOf(item, events) : [])),
-    messages: items.flatMap(({ item, open }) => messagesOf(item, open, files)),
-    finished: isFinished(items),
-    calls: items.filter(({ item }) => item.type === 'code_interpreter_call').length,
+    closings: items.flatMap((seen) => (seen.open ? closingsOf(seen, counts(seen), events) : [])),
+    messages: items.filter(counts).flatMap((seen) => messagesOf(seen, files)),
+    calls: items.filter((seen) => counts(seen) && seen.item.type === 'code_interpreter_call').length,
+    items: [...counted],
+    dropped: items.filter((seen) => !counts(seen)).map(({ item }) => item.id),
+    turns: turn?.turns ?? (counted.size > 0 ? 1 : 0),
+    usage: turn?.usage,
+    end: endOf(turn),
   };
 }

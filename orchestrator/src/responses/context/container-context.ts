@@ -13,6 +13,12 @@ import type { AutoContainer, CodeInterpreterTool } from '../tool.schema.js';
 
 const AUTO_NAME = 'auto';
 
+/** Milliseconds between two refreshes of the idle clock; the shortest lifetime is a minute. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** What `use` says of a container that nobody can use any more. */
+const GONE: readonly string[] = ['container_expired', 'not_found'];
+
 export interface ContainerContextOptions {
   readonly projectId: string;
   readonly tool: CodeInterpreterTool;
@@ -28,6 +34,7 @@ export class ContainerContext {
   private putBack: readonly ContainerFileRow[] | null = null;
   /** Files this response made or changed, and figures it showed, by id; until they are cited. */
   private readonly touched = new Map<string, ContainerFileRow>();
+  private loss: string | null = null;
 
   constructor(
     private readonly containers: ContainersService,
@@ -60,6 +67,42 @@ export class ContainerContext {
   row(): Promise<ContainerRow> {
     this.container ??= this.resolve();
     return this.container;
+  }
+
+  /**
+   * The container for a call of the tool. An automatic one that expired or was deleted since the last call
+   * is replaced by a new one with its files; {@link takeLoss} says so.
+   */
+  async usable(): Promise<ContainerRow> {
+    if (!this.container) return this.row();
+    const known = await this.container;
+    const { tool, projectId } = this.options;
+    try {
+      return await this.containers.use(projectId, known.id);
+    } catch (error) {
+      const isGone = error instanceof ApiError && GONE.includes(error.code ?? '');
+      if (!isGone || typeof tool.container === 'string') throw error;
+      this.container = this.replace(known, tool.container);
+      return this.container;
+    }
+  }
+
+  /** Keeps the container from expiring, however long the model takes; until the returned function is called. */
+  keepAlive(): () => void {
+    const touch = async (): Promise<void> => {
+      const row = await this.container;
+      if (row) await this.containers.use(this.options.projectId, row.id);
+    };
+    // Whether it can still be used is asked, and answered, at the next call.
+    const timer = setInterval(() => void touch().catch(() => undefined), KEEP_ALIVE_MS).unref();
+    return () => clearInterval(timer);
+  }
+
+  /** A sentence for the model when the container was replaced since the last call; told once. */
+  takeLoss(): string | null {
+    const { loss } = this;
+    this.loss = null;
+    return loss;
   }
 
   /** Whether there is one already. */
@@ -127,16 +170,37 @@ export class ContainerContext {
     }
   }
 
-  private async create(auto: AutoContainer): Promise<ContainerRow> {
-    const row = await this.containers.create(this.options.projectId, {
+  /** Another container in the place of one that cannot be used any more. */
+  private async replace(gone: ContainerRow, auto: AutoContainer): Promise<ContainerRow> {
+    const known = await this.containers.lookUp(this.options.projectId, gone.id);
+    const row = await this.make(auto, known ? [] : (auto.file_ids ?? []));
+    const files = known ? await this.files.inherit(known, row) : [];
+    const byPath = new Map(files.map((file) => [file.path, file]));
+    for (const [id, { path }] of [...this.touched]) {
+      this.touched.delete(id);
+      const file = byPath.get(path);
+      if (file) this.touched.set(file.id, file);
+    }
+    this.loss = known
+      ? '[The container had expired and was replaced by a new one: variables and imports are lost, files in /mnt/data are kept.]'
+      : '[The container was deleted and replaced by a new one: variables, imports and files are lost.]';
+    return row;
+  }
+
+  private make(auto: AutoContainer, fileIds: readonly string[]): Promise<ContainerRow> {
+    return this.containers.create(this.options.projectId, {
       name: AUTO_NAME,
       memoryLimit: auto.memory_limit ?? '1g',
       idleMinutes: this.options.idleMinutes,
-      fileIds: auto.file_ids ?? [],
+      fileIds,
       fileIdsParam: `${this.options.param}.container.file_ids`,
       sessionKey: auto.session_key,
       auto: true,
     });
+  }
+
+  private async create(auto: AutoContainer): Promise<ContainerRow> {
+    const row = await this.make(auto, auto.file_ids ?? []);
     for (const fileId of auto.session_key === undefined ? [] : (auto.file_ids ?? []))
       await this.files.addFile(row, fileId);
     if (auto.session_key === undefined) await this.takeOver(row);

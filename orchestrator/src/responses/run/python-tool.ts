@@ -73,6 +73,7 @@ export async function* runPythonCall(
     signal: options.signal,
   });
   options.context.note(end.files, end.images);
+  const loss = options.context.takeLoss();
   const status = statusOf(end);
   if (status === 'completed')
     yield { type: 'response.code_interpreter_call.completed', item_id: call.itemId };
@@ -85,5 +86,7 @@ export async function* runPythonCall(
     outputs: toCallOutputs(end.execution.outputs as unknown as ExecutionOutput[]),
   };
   yield { type: 'response.output_item.done', item };
-  return { role: 'tool', callId: call.callId, parts: await resultParts(end, options), files: filesOf(end) };
+  const parts = await resultParts(end, options);
+  if (loss !== null) parts.unshift({ type: 'text', text: loss });
+  return { role: 'tool', callId: call.callId, parts, files: filesOf(end) };
 }

@@ -16,7 +16,8 @@ import { MessageWriter } from './message-writer.js';
 import { runPythonCall } from './python-tool.js';
 import { firstChoice, laterChoice } from './tool-choice.js';
 import { PYTHON_TOOL, Turn, type TurnResult } from './turn.js';
-import { UsageMeter } from './usage.js';
+import type { RunDraft, TurnEnded } from './turn-end.js';
+import { type UsageCounts, UsageMeter } from './usage.js';
 
 /** Turns of one response; a model that never comes to an end is stopped here. */
 const MAX_TURNS = 64;
@@ -51,8 +52,16 @@ export interface Resumed {
   readonly messages: readonly LlmMessage[];
   /** Python calls made so far. */
   readonly calls: number;
-  /** Nothing but the terminal event is missing. */
-  readonly finished: boolean;
+  /** Turns of the model that have ended. */
+  readonly turns: number;
+  /** Ids of the items that count. */
+  readonly items: readonly string[];
+  /** Ids of the items that do not: what was said in a turn that was cut off. */
+  readonly dropped: readonly string[];
+  /** Tokens of the turns that have ended; absent when nobody wrote them down. */
+  readonly usage: UsageCounts | undefined;
+  /** Set when nothing but the terminal event is missing. */
+  readonly end: 'completed' | 'max_output_tokens' | 'content_filter' | null;
 }
 
 const logger = new Logger('ResponseRun');
@@ -87,18 +96,23 @@ function describe(error: unknown, responseId: string): { code: string; message: 
 }
 
 export class ResponseRun {
-  private readonly usage = new UsageMeter();
+  private readonly usage: UsageMeter;
   private messages: LlmMessage[];
-  private calls = 0;
+  private calls: number;
+  /** Ids of the items of this response. */
+  private readonly items: string[];
   private turn: Turn | null = null;
 
   constructor(private readonly input: RunInput) {
-    this.messages = [...input.messages, ...(input.resumed?.messages ?? [])];
-    this.calls = input.resumed?.calls ?? 0;
+    const { resumed } = input;
+    this.usage = new UsageMeter(resumed?.usage);
+    this.messages = [...input.messages, ...(resumed?.messages ?? [])];
+    this.calls = resumed?.calls ?? 0;
+    this.items = [...(resumed?.items ?? [])];
   }
 
   /** From `response.created` to the terminal event; never throws. */
-  async *events(): AsyncGenerator<DraftEvent> {
+  async *events(): AsyncGenerator<RunDraft> {
     if (this.input.resumed) {
       yield* this.input.resumed.closings;
     } else {
@@ -106,47 +120,81 @@ export class ResponseRun {
       if (this.input.background) yield { type: 'response.queued' };
       yield { type: 'response.in_progress' };
     }
+    const letGo = this.input.container?.keepAlive();
     try {
-      yield* this.loop();
+      for await (const draft of this.loop()) {
+        if (draft.type === 'response.output_item.added') this.items.push(draft.item.id);
+        yield draft;
+      }
     } catch (error) {
       if (this.turn) yield* this.turn.abandon();
-      const cancelled = this.input.signal.aborted;
-      yield {
-        type: 'response.failed',
-        status: cancelled ? 'cancelled' : 'failed',
-        error: cancelled ? null : describe(error, this.input.responseId),
-        usage: this.usage.total(),
-      };
+      yield this.failure(error);
+    } finally {
+      letGo?.();
     }
   }
 
-  private async *loop(): AsyncGenerator<DraftEvent> {
-    if (this.input.resumed?.finished) {
-      yield { type: 'response.completed', usage: this.usage.total() };
+  /** Aborted is cancelled, unless whoever aborted it says what went wrong. */
+  private failure(thrown: unknown): DraftEvent {
+    const { signal, responseId } = this.input;
+    const reason: unknown = signal.aborted && signal.reason instanceof ApiError ? signal.reason : null;
+    const cancelled = signal.aborted && reason === null;
+    return {
+      type: 'response.failed',
+      status: cancelled ? 'cancelled' : 'failed',
+      error: cancelled ? null : describe(reason ?? thrown, responseId),
+      usage: this.usage.total(),
+    };
+  }
+
+  private async *loop(): AsyncGenerator<RunDraft> {
+    const { resumed, signal } = this.input;
+    if (resumed?.end) {
+      yield this.ending(resumed.end);
       return;
     }
-    for (let number = 0; number < MAX_TURNS; number += 1) {
-      this.input.signal.throwIfAborted();
+    for (let number = resumed?.turns ?? 0; number < MAX_TURNS; number += 1) {
+      signal.throwIfAborted();
       const result = yield* this.oneTurn(number);
       this.turn = null;
       this.usage.add(result.usage);
       this.remember(result);
+      const ended = this.ended(number, result);
+      yield ended;
       if (result.finish === 'length' || result.finish === 'content_filter') {
         yield* this.endItems(result);
         yield* this.citeTheRest();
-        const reason = result.finish === 'length' ? 'max_output_tokens' : 'content_filter';
-        yield { type: 'response.incomplete', reason, usage: this.usage.total() };
+        yield this.ending(result.finish === 'length' ? 'max_output_tokens' : 'content_filter');
         return;
       }
       yield* this.runPython(result);
-      const goesOn = result.functions.length === 0 && result.python.length + result.dropped.length > 0;
-      if (!goesOn) {
+      if (!ended.turn.goesOn) {
         yield* this.citeTheRest();
-        yield { type: 'response.completed', usage: this.usage.total() };
+        yield this.ending('completed');
         return;
       }
     }
     throw new LlmError('protocol', `The model did not come to an end within ${MAX_TURNS} turns.`);
+  }
+
+  private ending(end: NonNullable<Resumed['end']>): DraftEvent {
+    const usage = this.usage.total();
+    return end === 'completed'
+      ? { type: 'response.completed', usage }
+      : { type: 'response.incomplete', reason: end, usage };
+  }
+
+  private ended(number: number, { finish, functions, python, dropped }: TurnResult): TurnEnded {
+    const isCut = finish === 'length' || finish === 'content_filter';
+    const goesOn = !isCut && functions.length === 0 && python.length + dropped.length > 0;
+    const turn = {
+      turns: number + 1,
+      finish,
+      goesOn,
+      items: [...this.items],
+      usage: this.usage.counts(),
+    };
+    return { type: 'turn.ended', turn };
   }
 
   /** One answer of the model; asked again with less when that was too much and may be left out. */
@@ -191,7 +239,7 @@ export class ResponseRun {
   private async openContainer(): Promise<string | null> {
     if (!this.mayCallPython || !this.input.container) return null;
     this.calls += 1;
-    return (await this.input.container.row()).id;
+    return (await this.input.container.usable()).id;
   }
 
   private async citations(text: string, final: boolean) {
@@ -207,7 +255,7 @@ export class ResponseRun {
       ? this.input.tools
       : this.input.tools.filter((tool) => tool.name !== PYTHON_TOOL);
     const choice =
-      turn === 0 && !this.input.resumed
+      turn === 0
         ? firstChoice(this.input.toolChoice)
         : laterChoice(this.input.toolChoice);
     const { maxOutputTokens } = this.input.base;

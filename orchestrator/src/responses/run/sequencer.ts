@@ -10,6 +10,7 @@ export class Sequencer {
   private snapshot: ResponseObject;
   private readonly items: OutputItem[] = [];
   private readonly indexOf = new Map<string, number>();
+  private readonly dropped = new Set<string>();
 
   /** `initial` is the Response before anything happened, with `output: []`. */
   constructor(initial: ResponseObject, firstNumber = 0) {
@@ -17,8 +18,15 @@ export class Sequencer {
     this.number = firstNumber;
   }
 
-  /** Takes up where an earlier process stopped: the same numbers, items and snapshot. */
-  static resume(initial: ResponseObject, events: readonly StreamEvent[]): Sequencer {
+  /**
+   * Takes up where an earlier process stopped: the same numbers, items and snapshot. Items that are
+   * `dropped` keep their place in the stream and are not in the response that it adds up to.
+   */
+  static resume(
+    initial: ResponseObject,
+    events: readonly StreamEvent[],
+    dropped: readonly string[] = [],
+  ): Sequencer {
     const sequencer = new Sequencer(initial, (events.at(-1)?.sequence_number ?? -1) + 1);
     for (const event of events) {
       if (event.response) sequencer.snapshot = event.response;
@@ -27,6 +35,7 @@ export class Sequencer {
       sequencer.indexOf.set(event.item.id, index);
       sequencer.items[index] = event.item;
     }
+    for (const id of dropped) sequencer.dropped.add(id);
     return sequencer;
   }
 
@@ -93,6 +102,6 @@ export class Sequencer {
   }
 
   private end(change: Partial<ResponseObject>): void {
-    this.snapshot = { ...this.snapshot, ...change, output: [...this.items] };
+    this.snapshot = { ...this.snapshot, ...change, output: this.items.filter(({ id }) => !this.dropped.has(id)) };
   }
 }

@@ -1,12 +1,27 @@
 import type { LlmUsage } from '../../llm/llm.js';
 import type { Usage } from '../response.types.js';
 
-/** Adds up what all turns of a response used (contract §2.6). */
+/** Tokens, added up. */
+export interface UsageCounts {
+  readonly input: number;
+  readonly cached: number;
+  readonly output: number;
+  readonly reasoning: number;
+}
+
+/** Adds up what all turns of a response used; `earlier` is what an earlier process counted. */
 export class UsageMeter {
-  private input = 0;
-  private cached = 0;
-  private output = 0;
-  private reasoning = 0;
+  private input: number;
+  private cached: number;
+  private output: number;
+  private reasoning: number;
+
+  constructor(earlier: UsageCounts = { input: 0, cached: 0, output: 0, reasoning: 0 }) {
+    this.input = earlier.input;
+    this.cached = earlier.cached;
+    this.output = earlier.output;
+    this.reasoning = earlier.reasoning;
+  }
 
   add(usage: LlmUsage | null): void {
     if (!usage) return;
@@ -18,6 +33,11 @@ export class UsageMeter {
 
   get outputTokens(): number {
     return this.output;
+  }
+
+  counts(): UsageCounts {
+    const { input, cached, output, reasoning } = this;
+    return { input, cached, output, reasoning };
   }
 
   total(): Usage {
