@@ -24,18 +24,23 @@ export interface ActiveKey {
 export class ApiKeyRepository {
   constructor(private readonly prisma: PrismaService) {}
 
-  async findActive(hash: string): Promise<ActiveKey | null> {
-    const row = await this.prisma.apiKey.findFirst({
-      where: { hash, revokedAt: null },
+  /** Those of the hashes that belong to keys which are not revoked. */
+  async findActive(hashes: readonly string[]): Promise<ReadonlyMap<string, ActiveKey>> {
+    const rows = await this.prisma.apiKey.findMany({
+      where: { hash: { in: [...hashes] }, revokedAt: null },
       select: {
         id: true,
+        hash: true,
         projectId: true,
         project: { select: { status: true, requestsPerMinute: true, concurrentRuns: true } },
       },
     });
-    if (!row) return null;
-    const { status, ...limits } = row.project;
-    return { id: row.id, projectId: row.projectId, suspended: status === 'suspended', limits };
+    return new Map(
+      rows.map(({ id, hash, projectId, project: { status, ...limits } }) => [
+        hash,
+        { id, projectId, suspended: status === 'suspended', limits },
+      ]),
+    );
   }
 
   async insert(row: {
@@ -65,16 +70,26 @@ export class ApiKeyRepository {
     await this.prisma.apiKey.updateMany({ where: { id }, data: { lastUsedAt: new Date() } });
   }
 
-  /** Makes the first project and its key known; does nothing when the key exists. */
+  /**
+   * Makes the first project and the key of the configuration known, and revokes those that were configured
+   * before it. Answers with the key as it is now; one that was revoked stays so.
+   */
   async ensureDefault(
     project: { id: string; name: string },
     key: { id: string; name: string; hash: string; hint: string },
-  ): Promise<void> {
-    await this.prisma.project.upsert({ where: { id: project.id }, create: project, update: {} });
-    await this.prisma.apiKey.upsert({
-      where: { hash: key.hash },
-      create: { ...key, projectId: project.id },
-      update: {},
+  ): Promise<KeyRecord> {
+    return this.prisma.$transaction(async (tx) => {
+      await tx.project.upsert({ where: { id: project.id }, create: project, update: {} });
+      const record = await tx.apiKey.upsert({
+        where: { hash: key.hash },
+        create: { ...key, projectId: project.id, configured: true },
+        update: {},
+      });
+      await tx.apiKey.updateMany({
+        where: { configured: true, revokedAt: null, hash: { not: key.hash } },
+        data: { revokedAt: new Date() },
+      });
+      return record;
     });
   }
 }

@@ -1,28 +1,26 @@
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { type ActiveKey, ApiKeyRepository, type KeyRecord } from './api-key.repository.js';
+import { ApiKeyRepository, type KeyRecord } from './api-key.repository.js';
 import type { Caller } from './caller.js';
+import { KeyCache } from './key-cache.js';
 import { keepKey } from './key-files.js';
 import { hashSecret, hintOf, newSecret, sameSecret } from './secrets.js';
 
-/** Milliseconds a looked-up key is trusted; a revoked key works at most this long. */
-const CACHE_MS = 2_000;
 /** Milliseconds between two notes of when a key was last used. */
 const TOUCH_MS = 60_000;
+const MAX_TOUCHED = 10_000;
 const DEFAULT_PROJECT = { id: 'proj_default', name: 'Default project' };
-
-interface CachedKey {
-  readonly record: ActiveKey | null;
-  readonly at: number;
-}
 
 @Injectable()
 export class AuthService implements OnApplicationBootstrap {
-  private readonly cache = new Map<string, CachedKey>();
-  private readonly touched = new Map<string, number>();
+  private readonly logger = new Logger(AuthService.name);
+  private readonly cache: KeyCache;
+  /** Keys whose use was noted within the last `TOUCH_MS`. */
+  private readonly touched = new LRUCache<string, true>({ max: MAX_TOUCHED, ttl: TOUCH_MS });
   private readonly adminKey: string;
   readonly firstKey: string;
 
@@ -30,20 +28,22 @@ export class AuthService implements OnApplicationBootstrap {
     private readonly keys: ApiKeyRepository,
     @Inject(ENV) env: Env,
   ) {
+    this.cache = new KeyCache((hashes) => keys.findActive(hashes));
     this.firstKey = env.API_KEY ?? keepKey(env.DATA_DIR, 'api-key', 'sk');
     this.adminKey = env.ADMIN_KEY ?? keepKey(env.DATA_DIR, 'admin-key', 'admin');
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.keys.ensureDefault(DEFAULT_PROJECT, {
+    const { revokedAt } = await this.keys.ensureDefault(DEFAULT_PROJECT, {
       id: newId.apiKey(),
       name: 'First key',
       hash: hashSecret(this.firstKey),
       hint: hintOf(this.firstKey),
     });
+    if (revokedAt) this.logger.warn('API_KEY was revoked, so it opens nothing. Configure another one.');
   }
 
-  /** The project behind a bearer secret, or 401; called by the guard for every request. */
+  /** The project behind a bearer secret, or 401; called for every request, before its body is read. */
   async authenticate(secret: string | undefined): Promise<Caller> {
     if (!secret) {
       throw new ApiError(
@@ -51,8 +51,7 @@ export class AuthService implements OnApplicationBootstrap {
         "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'.",
       );
     }
-    const hash = hashSecret(secret);
-    const record = await this.lookUp(hash);
+    const record = await this.cache.find(hashSecret(secret));
     if (!record) throw new ApiError('invalid_api_key', 'Incorrect API key provided.');
     if (record.suspended) {
       throw new ApiError('project_suspended', 'This project is suspended. Ask the operator of this server.');
@@ -84,28 +83,18 @@ export class AuthService implements OnApplicationBootstrap {
 
   async revokeKey(projectId: string, id: string): Promise<boolean> {
     const revoked = await this.keys.revoke(projectId, id);
-    this.cache.clear();
+    this.cache.forget();
     return revoked;
   }
 
   /** Called when a project's state changed, so that the next request sees it. */
   forget(): void {
-    this.cache.clear();
-  }
-
-  private async lookUp(hash: string): Promise<CachedKey['record']> {
-    const cached = this.cache.get(hash);
-    if (cached && Date.now() - cached.at < CACHE_MS) return cached.record;
-    const record = await this.keys.findActive(hash);
-    if (this.cache.size > 10_000) this.cache.clear();
-    this.cache.set(hash, { record, at: Date.now() });
-    return record;
+    this.cache.forget();
   }
 
   private noteUse(id: string): void {
-    const now = Date.now();
-    if (now - (this.touched.get(id) ?? 0) < TOUCH_MS) return;
-    this.touched.set(id, now);
+    if (this.touched.has(id)) return;
+    this.touched.set(id, true);
     void this.keys.touch(id).catch(() => this.touched.delete(id));
   }
 }

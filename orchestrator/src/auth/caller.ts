@@ -1,6 +1,9 @@
 /** Who is asking, and how handlers say who may. Every handler carries exactly one of these markers or none (= project key). */
-import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import { type Access, markRoute } from '../common/route-config.js';
+
+export type { Access };
 
 /** The project (tenant) behind a key. */
 export interface Caller {
@@ -15,14 +18,14 @@ export interface KeyLimits {
   readonly concurrentRuns: number | null;
 }
 
-export type Access = 'public' | 'admin' | 'project';
-
 export const ACCESS = 'code-interpreter:access';
 
+const opensTo = (access: Access) => applyDecorators(SetMetadata(ACCESS, access), markRoute({ access }));
+
 /** No key needed: health checks and the like. */
-export const Public = () => SetMetadata(ACCESS, 'public' satisfies Access);
+export const Public = () => opensTo('public');
 /** Needs the admin key. */
-export const AdminOnly = () => SetMetadata(ACCESS, 'admin' satisfies Access);
+export const AdminOnly = () => opensTo('admin');
 
 export type RequestWithCaller = FastifyRequest & { caller?: Caller };
 

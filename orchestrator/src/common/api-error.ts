@@ -48,6 +48,11 @@ export type ErrorCode =
   | 'container_expired'
   | 'method_not_allowed'
   | 'unsupported_media_type'
+  | 'request_timeout'
+  | 'uri_too_long'
+  | 'expectation_failed'
+  | 'headers_too_large'
+  | 'overloaded'
   | 'request_too_large'
   | 'file_too_large'
   | 'container_disk_full'
@@ -102,6 +107,11 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   container_expired: caller(404),
   method_not_allowed: caller(405),
   unsupported_media_type: caller(415),
+  request_timeout: caller(408),
+  uri_too_long: caller(414),
+  expectation_failed: caller(417),
+  headers_too_large: caller(431),
+  overloaded: { status: 503, type: 'server_error', family: 'operational' },
   request_too_large: caller(413),
   file_too_large: caller(413),
   container_disk_full: caller(400),

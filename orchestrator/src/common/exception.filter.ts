@@ -1,4 +1,4 @@
-/** The one place where an exception becomes a reply; every failure has the envelope of contract §6.1. */
+/** The one place where an exception becomes a reply; every failure has OpenAI's envelope. */
 import {
   type ArgumentsHost,
   Catch,
@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, type ErrorCode } from './api-error.js';
+import { discardRest } from './discard.js';
 
 /** Fastify's and its plug-ins' own error codes (body parser, multipart). */
 const FASTIFY_CODES: Readonly<Record<string, { code: ErrorCode; message: string }>> = {
@@ -76,16 +77,16 @@ export function toApiError(error: unknown): ApiError {
   );
 }
 
-/** Bytes of a refused body that are read and dropped, so that the client gets to read the answer. */
-const MAX_DISCARDED_BYTES = 1024 ** 3;
+/** Of a refused body: the rest of the largest sensible upload, and no longer than anybody waits. */
+const REFUSED_BODY = { maxBytes: 1024 ** 3, maxMs: 300_000 };
 
 /**
  * The framework would cut the connection, and a client that is still sending would see only that.
  * Left open, the rest of the body is read and dropped behind the answer, and the connection stays usable.
  */
 function letClientFinish(request: FastifyRequest, reply: FastifyReply): void {
-  const announced = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY);
-  if (announced <= MAX_DISCARDED_BYTES) void reply.removeHeader('connection');
+  if (!request.raw.complete && !request.raw.destroyed) discardRest(request.raw, REFUSED_BODY);
+  void reply.removeHeader('connection');
 }
 
 @Catch()
@@ -106,11 +107,11 @@ export class ApiExceptionFilter implements ExceptionFilter {
     if (error.family === 'bug') {
       this.logger.error({ err: error.cause ?? error, requestId: request.id }, 'request failed');
     }
-    if (error.code === 'request_too_large') letClientFinish(request, reply);
     if (reply.sent || reply.raw.headersSent) {
       reply.raw.destroy();
       return;
     }
+    letClientFinish(request, reply);
     void reply
       .status(error.status)
       .headers({ ...error.headers })

@@ -3,11 +3,11 @@
  * nested names, one file streamed to its place while it arrives. Needs `@fastify/multipart`,
  * registered with `MULTIPART_PLUGIN_OPTIONS`.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Multipart, MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from './api-error.js';
+import { discardRest } from './discard.js';
 import { safeFileName } from './file-name.js';
 import { addField, type FormFields } from './multipart-fields.js';
 
@@ -16,8 +16,8 @@ const MAX_FIELD_BYTES = 64 * 1024;
 const MAX_NAME_LENGTH = 128;
 /** Room for boundaries, part headers and text beside the file, when judging by Content-Length. */
 const FORM_ALLOWANCE_BYTES = 3 * 1024 * 1024;
-/** Bytes of a refused body that are read and dropped, so that the client gets to read the answer. */
-const MAX_DISCARDED_BYTES = 1024 * 1024 * 1024;
+/** Of a refused body; the rest of the largest sensible upload. */
+const MAX_DISCARDED_BYTES = 1024 ** 3;
 
 /**
  * For `app.register(multipart, …)`. The file's size is limited where it is stored, with an answer
@@ -87,7 +87,7 @@ export async function readMultipart<Stored>(
     refuseByLength(request, options);
     return await readParts(request, options);
   } catch (error) {
-    discardRest(request.raw);
+    discardRest(request.raw, { maxBytes: MAX_DISCARDED_BYTES });
     throw error;
   }
 }
@@ -204,16 +204,4 @@ function brokenBody(error: unknown): ApiError {
   const text =
     known ?? 'We could not parse the multipart body of your request: it is malformed or ends too early.';
   return new ApiError('invalid_upload', text, { cause: error });
-}
-
-/** Reads what is still coming and drops it; a body without end costs the client its connection. */
-function discardRest(raw: IncomingMessage): void {
-  let seen = 0;
-  raw.unpipe();
-  raw.on('error', () => undefined);
-  raw.on('data', (chunk: Buffer) => {
-    seen += chunk.length;
-    if (seen > MAX_DISCARDED_BYTES) raw.destroy();
-  });
-  raw.resume();
 }

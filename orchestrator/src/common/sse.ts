@@ -1,4 +1,4 @@
-/** Server-sent events as the official clients need them (contract §3.1): no ids, no `[DONE]`. */
+/** Server-sent events as the official clients need them: no ids, no `[DONE]`. */
 import type { FastifyReply } from 'fastify';
 
 /** One event in one string, so that it leaves in one write. */
@@ -10,13 +10,13 @@ const KEEP_ALIVE = ': keepalive\n\n';
 export interface SseOptions {
   /** Milliseconds without an event after which a comment is sent; proxies and undici cut silent streams. */
   readonly keepAliveMs: number;
-  /** Called once when the client went away before the end. */
-  readonly onClosed?: () => void;
 }
 
 /**
  * Writes all events and ends the reply. The producer must turn its own failures into events: an
- * exception here can only cut the connection. Waits for the socket when it is full.
+ * exception here can only cut the connection. Waits for the socket when it is full; a reader that takes
+ * nothing is cut off by the server's watch over connections, which ends the waiting and, by `return()`, the
+ * producer. Whether the connection stays open afterwards is up to what the client asked for.
  */
 export async function sendSse(
   reply: FastifyReply,
@@ -25,39 +25,30 @@ export async function sendSse(
 ): Promise<void> {
   const raw = reply.raw;
   reply.hijack();
-  const headers = { ...reply.getHeaders() } as Record<string, string>;
   raw.writeHead(200, {
-    ...headers,
+    ...(reply.getHeaders() as Record<string, string>),
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
-    connection: 'keep-alive',
+    'openai-processing-ms': String(Math.round(reply.elapsedTime)),
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
-  let finished = false;
-  const gone = new Promise<void>((resolve) => {
-    raw.once('close', () => {
-      if (!finished) options.onClosed?.();
-      resolve();
-    });
-  });
-  let idle = setInterval(() => raw.write(KEEP_ALIVE), options.keepAliveMs);
-  const touch = () => {
-    clearInterval(idle);
-    idle = setInterval(() => raw.write(KEEP_ALIVE), options.keepAliveMs);
-  };
+  const gone = new Promise<void>((resolve) => void raw.once('close', resolve));
+  const idle = setInterval(() => {
+    if (!raw.writableNeedDrain) raw.write(KEEP_ALIVE);
+  }, options.keepAliveMs);
   try {
     for await (const event of events) {
       if (raw.destroyed) break;
-      touch();
+      idle.refresh();
       if (!raw.write(formatSse(event))) {
-        await Promise.race([new Promise<void>((resolve) => raw.once('drain', resolve)), gone]);
+        await Promise.race([new Promise<void>((resolve) => void raw.once('drain', resolve)), gone]);
+        // The events may be a long time coming, and nobody listens any more.
+        if (raw.destroyed) break;
       }
     }
-    finished = true;
     raw.end();
   } catch (error) {
-    finished = true;
     raw.destroy();
     throw error;
   } finally {

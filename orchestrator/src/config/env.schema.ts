@@ -208,7 +208,29 @@ export const envSchema = z.object({
   ),
   MAX_FILE_BYTES: bytes('512m', 'Largest single upload.'),
   MAX_UPLOAD_BYTES: bytes('8g', 'Largest upload in parts.'),
-  MAX_BODY_BYTES: bytes('33m', 'Largest JSON body of a request.'),
+  MAX_BODY_BYTES: bytes(
+    '33m',
+    'Largest JSON body of a request that may hold files or code; others may have 1 MiB.',
+  ),
+  BODIES_TOTAL_BYTES: bytes(
+    '128m',
+    'JSON bodies above 64 KiB that are read at the same time; more wait their turn, and a key may have half of it.',
+  ),
+  MAX_CONNECTIONS: whole(10_000, 'Connections of clients that may be open at the same time.', 'count', {
+    min: 1,
+  }),
+  BODY_IDLE_MS: whole(
+    30_000,
+    'Silence in the middle of a request body after which it is refused with 408.',
+    'milliseconds',
+    { min: 100 },
+  ),
+  READER_IDLE_MS: whole(
+    60_000,
+    'Time in which a client takes nothing of a reply that lies ready, after which its connection is cut.',
+    'milliseconds',
+    { min: 100 },
+  ),
 
   OPENAI_BASE_URL: z
     .url({ protocol: /^https?$/, error: 'expected a URL that begins with http:// or https://' })

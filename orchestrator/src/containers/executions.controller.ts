@@ -6,6 +6,7 @@ import { type Caller, CurrentProject } from '../auth/caller.js';
 import { abortOnClose } from '../common/client-gone.js';
 import { ApiError } from '../common/api-error.js';
 import { type Page, pageQuery, pageOf } from '../common/pagination.js';
+import { LargeBody } from '../common/route-config.js';
 import { sendSse } from '../common/sse.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
@@ -33,6 +34,7 @@ export class ExecutionsController {
   @Post()
   @NewWork()
   @CountsAsRun()
+  @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Run Python code in a container' })
   @ApiResponse({ status: 200, standardSchema: executionSchema })

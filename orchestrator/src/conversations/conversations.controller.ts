@@ -3,6 +3,7 @@ import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagg
 import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import type { Page } from '../common/pagination.js';
+import { LargeBody } from '../common/route-config.js';
 import {
   addItemsSchema,
   type ConversationObject,
@@ -24,6 +25,7 @@ export class ConversationsController {
   constructor(private readonly conversations: ConversationsService) {}
 
   @Post()
+  @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a conversation' })
   @ApiResponse({ status: 200, standardSchema: conversationSchema })
@@ -65,6 +67,7 @@ export class ConversationsController {
   }
 
   @Post(':conversation_id/items')
+  @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Add items to a conversation' })
   @ApiResponse({ status: 200, standardSchema: itemListSchema })

@@ -7,10 +7,17 @@ import { DrainService } from '../drain/drain.service.js';
 import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
 import { type Liveness, livenessSchema, type Readiness, readinessSchema } from './health.schema.js';
 
-/** `live` touches nothing; `ready` asks what requests depend on. */
+/** Milliseconds an answer stays good: anybody may ask, and each look costs the engine and the database some work. */
+const LOOK_MS = 1_000;
+
+type Look = Awaited<ReturnType<HealthController['look']>>;
+
+/** `live` touches nothing; `ready` asks what requests depend on, at most once a second. */
 @ApiTags('Health')
 @Controller('health')
 export class HealthController {
+  private last: { readonly look: Promise<Look>; readonly untilMs: number } | undefined;
+
   constructor(
     private readonly database: DatabaseReadiness,
     private readonly driver: SandboxDriver,
@@ -31,7 +38,7 @@ export class HealthController {
   @ApiResponse({ status: 200, standardSchema: readinessSchema })
   @ApiResponse({ status: 503, standardSchema: readinessSchema })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
-    const [database, sandbox] = await Promise.all([this.database.check(), this.driver.check()]);
+    const [database, sandbox] = await this.recentLook();
     const problems = [...(database.ready ? [] : [database.problem]), ...sandbox.problems];
     const ok = database.ready && sandbox.ok;
     const { isDraining } = this.drain;
@@ -43,5 +50,22 @@ export class HealthController {
       isolation: sandbox.isolation,
       problems,
     };
+  }
+
+  /** One look for all who ask while it lasts, and for a second after it. */
+  private recentLook(): Promise<Look> {
+    if (this.last && performance.now() < this.last.untilMs) return this.last.look;
+    const look = this.look();
+    const last = { look, untilMs: Number.POSITIVE_INFINITY };
+    this.last = last;
+    look.then(
+      () => (last.untilMs = performance.now() + LOOK_MS),
+      () => (this.last = undefined),
+    );
+    return look;
+  }
+
+  private look() {
+    return Promise.all([this.database.check(), this.driver.check()]);
   }
 }

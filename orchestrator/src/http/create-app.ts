@@ -5,15 +5,18 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { Logger } from 'nestjs-pino';
-import { ApiError } from '../common/api-error.js';
+import { Door } from '../auth/door.js';
 import { ApiExceptionFilter } from '../common/exception.filter.js';
 import { newId } from '../common/ids.js';
 import { MULTIPART_PLUGIN_OPTIONS } from '../common/multipart.js';
 import { WireValidationPipe } from '../common/validation.pipe.js';
 import type { Env } from '../config/env.schema.js';
-import { installBodyParser } from './body-parser.js';
+import { BodyParser } from './body-parser.js';
+import { ConnectionWatch } from './connection-watch.js';
+import { addHooks } from './hooks.js';
 import { RouteTable } from './method-not-allowed.js';
 import { setPrefix } from './prefix.js';
+import { onClientError, onFrameworkError, watchExpectations } from './protocol-errors.js';
 import { parseQuery } from './query-parser.js';
 
 /** Milliseconds; long runs and slow uploads are legal, so only silent keep-alive connections are cut. */
@@ -31,25 +34,16 @@ const EXPOSED_HEADERS = [
   'x-ratelimit-reset-requests',
 ];
 
-function addHeaders(fastify: FastifyInstance): void {
-  fastify.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-request-id', request.id);
-    void reply.header('openai-version', '2020-10-01');
-    done();
-  });
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    void reply.header('openai-processing-ms', String(Math.round(reply.elapsedTime)));
-    done();
-  });
+/** How many bytes and connections are in hand at the moment; metrics read it. */
+export interface Edge {
+  readonly watch: ConnectionWatch;
+  readonly bodies: BodyParser;
 }
 
-/** No id has a NUL character, and PostgreSQL refuses to look for one. */
-function refuseNul(fastify: FastifyInstance): void {
-  fastify.addHook('onRequest', (request, _reply, done) => {
-    const path = request.url.split('?')[0]!;
-    if (path.includes('%00')) done(new ApiError('not_found', `Invalid URL (${request.method} ${path})`));
-    else done();
-  });
+declare module 'fastify' {
+  interface FastifyInstance {
+    edge: Edge;
+  }
 }
 
 export async function createApp(root: DynamicModule, env: Env): Promise<NestFastifyApplication> {
@@ -60,16 +54,26 @@ export async function createApp(root: DynamicModule, env: Env): Promise<NestFast
     connectionTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
+    clientErrorHandler: onClientError,
+    frameworkErrors: onFrameworkError,
     routerOptions: { querystringParser: parseQuery, maxParamLength: 512, ignoreTrailingSlash: true },
   });
   const fastify = adapter.getInstance() as unknown as FastifyInstance;
   fastify.server.headersTimeout = HEADERS_MS;
+  fastify.server.maxConnections = env.MAX_CONNECTIONS;
+  watchExpectations(fastify.server);
+  const edge: Edge = {
+    watch: new ConnectionWatch({ bodyMs: env.BODY_IDLE_MS, readerMs: env.READER_IDLE_MS }),
+    bodies: new BodyParser({ maxBytes: env.MAX_BODY_BYTES, totalBytes: env.BODIES_TOTAL_BYTES }),
+  };
+  edge.watch.attach(fastify.server);
+  fastify.decorate('edge', edge);
   const routes = new RouteTable();
   routes.watch(fastify);
-  addHeaders(fastify);
-  refuseNul(fastify);
-  installBodyParser(fastify, env.MAX_BODY_BYTES);
-  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
+  let app: NestFastifyApplication | undefined;
+  addHooks(fastify, { watch: edge.watch, routes, door: () => app!.get(Door) });
+  edge.bodies.install(fastify);
+  app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
     bufferLogs: true,
   });

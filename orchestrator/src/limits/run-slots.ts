@@ -22,10 +22,8 @@ export class RunSlots {
 
   /** Takes one; null when the key has as many as it may have. `own` is its project's limit, if it has one. */
   tryTake(keyId: string, own: number | null): Release | null {
-    const limit = own ?? this.env.RATE_CONCURRENT_RUNS;
-    const count = this.running.get(keyId) ?? 0;
-    if (limit > 0 && count >= limit) return null;
-    this.running.set(keyId, count + 1);
+    if (!this.isFree(keyId, own)) return null;
+    this.running.set(keyId, this.count(keyId) + 1);
     let held = true;
     return () => {
       if (held) this.release(keyId);
@@ -37,12 +35,12 @@ export class RunSlots {
   take(caller: Caller): Release {
     const release = this.tryTake(caller.keyId, caller.limits.concurrentRuns);
     if (release) return release;
-    throw new ApiError(
-      'rate_limit_exceeded',
-      `Rate limit reached for this API key: ${this.count(caller.keyId)} runs at the same time. ` +
-        'Try again when one has ended, or send background: true, which waits its turn.',
-      { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } },
-    );
+    throw this.refusal(caller);
+  }
+
+  /** The same question before the body is there; takes nothing. */
+  assertFree(caller: Caller): void {
+    if (!this.isFree(caller.keyId, caller.limits.concurrentRuns)) throw this.refusal(caller);
   }
 
   count(keyId: string): number {
@@ -52,6 +50,20 @@ export class RunSlots {
   /** Called with the key whenever one of its runs ends; for what waits its turn. */
   onRelease(listener: (keyId: string) => void): void {
     this.listener = listener;
+  }
+
+  private isFree(keyId: string, own: number | null): boolean {
+    const limit = own ?? this.env.RATE_CONCURRENT_RUNS;
+    return limit === 0 || this.count(keyId) < limit;
+  }
+
+  private refusal({ keyId }: Caller): ApiError {
+    return new ApiError(
+      'rate_limit_exceeded',
+      `Rate limit reached for this API key: ${this.count(keyId)} runs at the same time. ` +
+        'Try again when one has ended, or send background: true, which waits its turn.',
+      { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } },
+    );
   }
 
   private release(keyId: string): void {

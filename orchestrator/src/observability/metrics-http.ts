@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
-import { Metrics } from './metrics.service.js';
+import { Counter, Gauge } from 'prom-client';
+import type { Edge } from '../http/create-app.js';
+import { Metrics, PREFIX } from './metrics.service.js';
 
 /** Requests that no route takes share one label, or strangers could make up any number of them. */
 const UNMATCHED = 'unmatched';
@@ -20,6 +22,37 @@ export class HttpMetrics {
         seconds: reply.elapsedTime / 1000,
       });
       done();
+    });
+    this.addConnections(metrics, fastify.edge);
+  }
+
+  /** What the edge has in hand, read when somebody asks. */
+  private addConnections({ registry }: Metrics, { watch, bodies }: Edge): void {
+    new Gauge({
+      name: `${PREFIX}connections_open`,
+      help: 'Connections of clients.',
+      registers: [registry],
+      collect(): void {
+        this.set(watch.open);
+      },
+    });
+    new Gauge({
+      name: `${PREFIX}json_bodies_bytes`,
+      help: 'Bytes reserved for JSON bodies that are being read.',
+      registers: [registry],
+      collect(): void {
+        this.set(bodies.budget.bytes);
+      },
+    });
+    new Counter({
+      name: `${PREFIX}connections_cut_total`,
+      help: 'Connections cut off, by what the client had stopped doing.',
+      labelNames: ['reason'],
+      registers: [registry],
+      collect(): void {
+        this.reset();
+        for (const [reason, count] of watch.cut) this.inc({ reason }, count);
+      },
     });
   }
 }

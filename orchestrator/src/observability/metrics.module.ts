@@ -1,6 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { Env } from '../config/env.schema.js';
 import { HttpMetrics } from './metrics-http.js';
+import { ProcessMetrics } from './metrics-process.js';
 import { MetricsController, PublicMetricsController } from './metrics.controller.js';
 import { MetricsGauges } from './metrics.gauges.js';
 import { MetricsRepository } from './metrics.repository.js';
@@ -14,7 +15,7 @@ export class MetricsModule {
     return {
       module: MetricsModule,
       controllers: [env.METRICS_PUBLIC ? PublicMetricsController : MetricsController],
-      providers: [Metrics, MetricsRepository, MetricsGauges, HttpMetrics],
+      providers: [Metrics, MetricsRepository, MetricsGauges, HttpMetrics, ProcessMetrics],
       exports: [Metrics],
     };
   }

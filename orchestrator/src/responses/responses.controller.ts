@@ -17,6 +17,7 @@ import { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { abortOnClose } from '../common/client-gone.js';
 import { type Page, pageQuery } from '../common/pagination.js';
+import { LargeBody } from '../common/route-config.js';
 import { sendSse } from '../common/sse.js';
 import { maybe, queryBoolean } from '../common/wire-schema.js';
 import { ENV } from '../config/config.module.js';
@@ -64,7 +65,8 @@ export class ResponsesController {
   /** One route for JSON and for the stream: the request decides (contract §3). */
   @Post()
   @NewWork()
-  @CountsAsRun()
+  @CountsAsRun({ maybeLater: true })
+  @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a response' })
   @ApiBody({ standardSchema: createResponseSchema } as never)
@@ -86,6 +88,7 @@ export class ResponsesController {
   @Post('compact')
   @NewWork()
   @CountsAsRun()
+  @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Compact a conversation: the user’s messages and a summary of the rest' })
   @ApiResponse({ status: 200, standardSchema: compactedResponseSchema })
@@ -99,6 +102,7 @@ export class ResponsesController {
   }
 
   @Post('input_tokens')
+  @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Count the input tokens of a response without making it' })
   @ApiResponse({ status: 200, standardSchema: inputTokensResultSchema })

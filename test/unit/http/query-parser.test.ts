@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { findUnstorable } from '../../../orchestrator/src/http/body-parser.js';
 import { parseQuery } from '../../../orchestrator/src/http/query-parser.js';
 
 describe('parseQuery', () => {
@@ -14,14 +13,5 @@ describe('parseQuery', () => {
     ['', {}],
   ])('reads %s', (text, expected) => {
     expect(Object.entries(parseQuery(text))).toEqual(Object.entries(expected));
-  });
-});
-
-describe('findUnstorable', () => {
-  it('names where the character is', () => {
-    expect(findUnstorable({ a: [{ b: 'x\0' }] })).toEqual(['a', 0, 'b']);
-    expect(findUnstorable({ a: [1, null, 'x', '😀'] })).toBeNull();
-    expect(findUnstorable({ a: { b: '\ud83d' } })).toEqual(['a', 'b']);
-    expect(findUnstorable({ a: { '\udc00': 1 } })).toEqual(['a']);
   });
 });
