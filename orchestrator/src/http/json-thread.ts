@@ -35,6 +35,7 @@ export class JsonThread {
   private start(): Worker {
     const worker = new Worker(PROGRAM, {
       workerData: THREAD_MARK,
+      execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });
     worker.on('message', ({ id, result }: { id: number; result: JsonResult }) => {
