@@ -1,4 +1,5 @@
 /** Our messages → the messages of a chat completion. Pure. */
+import { visible } from '../../common/text.js';
 import type { LlmFile, LlmMessage, LlmPart, LlmToolCall } from '../llm.js';
 
 export type ChatPart =
@@ -68,7 +69,7 @@ function assistant(message: AssistantMessage, reasoningField: ReasoningField | u
 }
 
 const filesText = (files: readonly LlmFile[]): string =>
-  ['Files:', ...files.map((file) => `- ${file.path} (${file.bytes} bytes)`)].join('\n');
+  ['Files:', ...files.map((file) => `- ${visible(file.path)} (${file.bytes} bytes)`)].join('\n');
 
 function toolText(message: ToolMessage): string {
   const printed = textOf(message.parts, '\n');

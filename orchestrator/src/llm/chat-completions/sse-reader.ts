@@ -25,7 +25,9 @@ export class SseParser {
     let input = text;
     if (this.afterReturn && input.startsWith('\n')) input = input.slice(1);
     if (input !== '') this.afterReturn = input.endsWith('\r');
-    const lines = (this.rest + input).split(/\r\n|\n|\r/);
+    // Only what is new is searched: a long line in many pieces would be read again for each.
+    const lines = input.split(/\r\n|\n|\r/);
+    lines[0] = this.rest + (lines[0] ?? '');
     this.rest = lines.pop() ?? '';
     for (const line of lines) this.take(line, messages);
     if (this.size + this.rest.length > MAX_EVENT_CHARACTERS)

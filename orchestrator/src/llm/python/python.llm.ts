@@ -13,13 +13,15 @@ import {
   type LlmUsage,
 } from '../llm.js';
 import { newId } from '../../common/ids.js';
-import { truncate } from '../../common/text.js';
+import { truncate, visible } from '../../common/text.js';
 import { programOf } from './program.js';
 
 export const PYTHON_MODEL = 'python';
 /** Characters of output repeated in the reply; the whole output is in the tool call. */
 const MAX_SHOWN = 20_000;
 const CHUNK = 1_000;
+/** Characters of the program's call given out at a time. */
+const ARGUMENTS_CHUNK = 64 * 1024;
 
 type ToolMessage = Extract<LlmMessage, { role: 'tool' }>;
 
@@ -29,8 +31,18 @@ const textOf = (parts: readonly { readonly type: string; readonly text?: string 
 /** There are no tokens here; four characters count as one so that usage is not empty. */
 const tokens = (text: string): number => Math.ceil(text.length / 4);
 
+/** A file name as the text of a Markdown link: what it holds is shown and does nothing. */
+const label = (name: string): string => visible(name).replace(/[\\`[\]<>]/g, '\\$&');
+
+/** A path as the target of a Markdown link: brackets and whatever else may end a link are encoded. */
+const target = (path: string): string =>
+  encodeURI(path.toWellFormed()).replace(
+    /[()'*!?#]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+
 const link = (file: LlmFile): string =>
-  `- [${file.path.slice(file.path.lastIndexOf('/') + 1)}](sandbox:${encodeURI(file.path)})`;
+  `- [${label(file.path.slice(file.path.lastIndexOf('/') + 1))}](sandbox:${target(file.path)})`;
 
 export class PythonLlm extends Llm {
   async *stream(request: LlmRequest): AsyncIterable<LlmEvent> {
@@ -41,7 +53,7 @@ export class PythonLlm extends Llm {
 
   private async *callTool(request: LlmRequest): AsyncIterable<LlmEvent> {
     const message = request.messages.findLast((each) => each.role === 'user');
-    const program = message ? programOf(textOf(message.parts)) : '';
+    const program = message ? await programOf(textOf(message.parts)) : '';
     if (!request.tools.some((tool) => tool.name === 'python') || request.toolChoice.type === 'none') {
       throw new LlmError(
         'rejected',
@@ -50,13 +62,12 @@ export class PythonLlm extends Llm {
     }
     if (program.trim() === '')
       throw new LlmError('rejected', "The model 'python' needs a user message that holds Python code.");
-    yield {
-      type: 'tool_call',
-      index: 0,
-      callId: newId.call(),
-      name: 'python',
-      argumentsDelta: JSON.stringify({ code: program }),
-    };
+    const callId = newId.call();
+    const args = JSON.stringify({ code: program });
+    for (let start = 0; start < args.length; start += ARGUMENTS_CHUNK) {
+      const argumentsDelta = args.slice(start, start + ARGUMENTS_CHUNK);
+      yield { type: 'tool_call', index: 0, callId, name: 'python', argumentsDelta };
+    }
     yield { type: 'finish', reason: 'tool_calls', usage: usage(program, program) };
   }
 

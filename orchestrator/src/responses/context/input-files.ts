@@ -11,8 +11,9 @@ import type { PartNotes } from './messages.js';
 type MessagePart = Exclude<Extract<InputItem, { type: 'message' }>['content'], string>[number];
 type FilePart = Extract<MessagePart, { type: 'input_file' | 'input_image' }>;
 
-const DATA_URL = /^data:([^;,]*)(?:;[^,]*?)?;base64,(.*)$/s;
-const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+/** Longest head of a data URL: a type of content and its parameters. */
+const MOST_HEAD = 256;
+const NOT_BASE64 = /[^A-Za-z0-9+/_=-]/;
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/png': 'png',
   'image/jpeg': 'jpg',
@@ -20,15 +21,31 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/webp': 'webp',
 };
 
-function decode(text: string, param: string): { mime: string; data: Buffer } {
-  const match = DATA_URL.exec(text);
-  const base64 = (match ? match[2]! : text).replace(/\s/g, '');
-  if (!BASE64.test(base64)) {
+/** Type and base64 of a data URL; bare base64 has no type. Null for a data URL of another kind. */
+function splitDataUrl(text: string): { mime: string; base64: string } | null {
+  if (!text.startsWith('data:')) return { mime: '', base64: text };
+  const comma = text.slice(0, MOST_HEAD).indexOf(',');
+  const head = text.slice('data:'.length, Math.max(comma, 0));
+  if (!head.endsWith(';base64')) return null;
+  return { mime: head.split(';', 1)[0]!, base64: text.slice(comma + 1) };
+}
+
+/** Padding at the end, or none. */
+const isPadded = (base64: string): boolean => {
+  const padding = base64.indexOf('=');
+  return padding < 0 || (base64.length - padding <= 2 && /^=+$/.test(base64.slice(padding)));
+};
+
+/** Content in a request: a data URL, or base64. Throws 400 for anything else. Linear in its length. */
+export function decodeInline(text: string, param: string): { mime: string; data: Buffer } {
+  const parts = splitDataUrl(text);
+  const base64 = parts && /\s/.test(parts.base64) ? parts.base64.replace(/\s/g, '') : parts?.base64;
+  if (!parts || base64 === undefined || NOT_BASE64.test(base64) || !isPadded(base64)) {
     throw new ApiError('invalid_value', `Invalid '${param}': expected a data URL with base64, or base64.`, {
       param,
     });
   }
-  return { mime: match?.[1] ?? '', data: Buffer.from(base64, 'base64') };
+  return { mime: parts.mime, data: Buffer.from(base64, 'base64') };
 }
 
 interface PlacedPart {
@@ -112,7 +129,10 @@ export class InputFiles {
   private inline(part: FilePart, param: string): { name: string; data: Buffer } {
     if (part.type === 'input_file') {
       if (part.file_data)
-        return { name: part.filename ?? 'file', data: decode(part.file_data, `${param}.file_data`).data };
+        return {
+          name: part.filename ?? 'file',
+          data: decodeInline(part.file_data, `${param}.file_data`).data,
+        };
       if (part.file_url) {
         throw new ApiError(
           'unsupported_parameter',
@@ -139,7 +159,7 @@ export class InputFiles {
         { param: `${param}.image_url` },
       );
     }
-    const { mime, data } = decode(part.image_url, `${param}.image_url`);
+    const { mime, data } = decodeInline(part.image_url, `${param}.image_url`);
     return { name: `image.${EXTENSIONS[mime] ?? 'png'}`, data };
   }
 

@@ -1,4 +1,5 @@
 /** Items of the conversation → messages for a model. Pure; what a file or image is was settled before. */
+import { visible } from '../../common/text.js';
 import type { LlmMessage, LlmPart, LlmToolCall } from '../../llm/llm.js';
 import type { InputItem } from '../input.schema.js';
 import { PYTHON_TOOL } from '../run/turn.js';
@@ -36,7 +37,7 @@ function partToLlm(part: PartInput, notes: PartNotes): LlmPart[] {
     case 'input_image': {
       const url = notes.imageOf(part);
       const path = notes.pathOf(part);
-      const said: LlmPart[] = path ? [{ type: 'text', text: `[Image: ${path}]` }] : [];
+      const said: LlmPart[] = path ? [{ type: 'text', text: `[Image: ${visible(path)}]` }] : [];
       return url
         ? [{ type: 'image', url, detail: part.detail }, ...said]
         : said.length > 0
@@ -48,7 +49,9 @@ function partToLlm(part: PartInput, notes: PartNotes): LlmPart[] {
       return [
         {
           type: 'text',
-          text: path ? `[File: ${path}]` : `[File: ${part.filename ?? part.file_id ?? 'unnamed'}]`,
+          text: path
+            ? `[File: ${visible(path)}]`
+            : `[File: ${visible(part.filename ?? part.file_id ?? 'unnamed')}]`,
         },
       ];
     }

@@ -1,4 +1,5 @@
 /** What a model is told of the python tool (contract §4.3). */
+import { visible } from '../../common/text.js';
 import type { LlmMessage, LlmTool } from '../../llm/llm.js';
 import { PYTHON_TOOL } from '../run/turn.js';
 
@@ -31,7 +32,7 @@ function pythonText(paths: readonly string[], replaced: boolean): string {
     );
   }
   if (paths.length > 0) {
-    const shown = paths.slice(0, MAX_PATHS).map((path) => `- ${path}`);
+    const shown = paths.slice(0, MAX_PATHS).map((path) => `- ${visible(path)}`);
     const more = paths.length > MAX_PATHS ? [`- and ${paths.length - MAX_PATHS} more`] : [];
     lines.push(['Files in /mnt/data:', ...shown, ...more].join('\n'));
   }

@@ -5,6 +5,7 @@ import {
   type RunEvent,
   toCallOutputs,
 } from '../../containers/execution.service.js';
+import { visible } from '../../common/text.js';
 import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import type { LlmFile, LlmMessage, LlmPart } from '../../llm/llm.js';
 import type { ContainerContext } from '../context/container-context.js';
@@ -49,7 +50,7 @@ async function resultParts(end: Finished, options: PythonToolOptions): Promise<L
     if (image && options.imageUrl) parts.push({ type: 'image', url: await options.imageUrl(image) });
     parts.push({
       type: 'text',
-      text: image ? `[A figure was shown and saved as ${image.path}.]` : '[A figure was shown.]',
+      text: image ? `[A figure was shown and saved as ${visible(image.path)}.]` : '[A figure was shown.]',
     });
   }
   return parts;
