@@ -51,7 +51,10 @@ export class LeaseKeeper<V> {
       );
       for (const [key, mine] of asked) if (!kept.has(key) && this.held.get(key) === mine) mine.onLost();
     } catch (error) {
-      this.options.logger.warn({ err: error }, `${this.options.what} could not be renewed; the next try comes`);
+      this.options.logger.warn(
+        { err: error },
+        `${this.options.what} could not be renewed; the next try comes`,
+      );
     } finally {
       this.renewing = false;
     }

@@ -41,8 +41,9 @@ const quoteList = (values: readonly unknown[]): string => {
   return quoted.length < 2 ? quoted.join('') : `${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)}`;
 };
 
+/** Objects and arrays are named, not shown: they may be of any size and depth. */
 const shorten = (value: unknown): string => {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'object' && value !== null ? describeValue(value) : String(value);
   return text.length > 64 ? `${text.slice(0, 61)}...` : text;
 };
 

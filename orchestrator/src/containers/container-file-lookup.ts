@@ -1,5 +1,9 @@
 import { Global, Injectable, Module } from '@nestjs/common';
-import { ContainerFileLookup, type ContainerFileView } from '../files/container-file.lookup.js';
+import {
+  ContainerFileLookup,
+  type ContainerFileView,
+  type MadeFilesQuery,
+} from '../files/container-file.lookup.js';
 import { ContainerFileRepository } from './container-file.repository.js';
 
 /** Lets `/v1/files/{cfile_id}` find container files, also after their container expired (contract §2.8). */
@@ -12,6 +16,14 @@ class StoredContainerFileLookup extends ContainerFileLookup {
   override async find(projectId: string, id: string): Promise<ContainerFileView | null> {
     const row = await this.files.findInProject(projectId, id);
     return row && { ...row, bytes: Number(row.bytes) };
+  }
+
+  override async listMade(query: MadeFilesQuery): Promise<readonly ContainerFileView[]> {
+    return (await this.files.listMade(query)).map((row) => ({ ...row, bytes: Number(row.bytes) }));
+  }
+
+  override seqOfMade(projectId: string, id: string): Promise<bigint | null> {
+    return this.files.seqOfMade(projectId, id);
   }
 }
 

@@ -30,6 +30,13 @@ export interface ImportTarget {
   readonly generation: number;
 }
 
+const made = (projectId: string) => ({
+  projectId,
+  source: 'assistant' as const,
+  deletedAt: null,
+  container: { status: { not: 'deleted' as const } },
+});
+
 @Injectable()
 export class ContainerFileRepository {
   constructor(private readonly prisma: PrismaService) {}
@@ -123,6 +130,30 @@ export class ContainerFileRepository {
     return this.prisma.containerFile.findFirst({
       where: { id, projectId, deletedAt: null, container: { status: { not: 'deleted' } } },
     });
+  }
+
+  /** Files that code made, of all containers of a project that were not deleted. */
+  async listMade(query: {
+    projectId: string;
+    afterSeq?: bigint | undefined;
+    order: 'asc' | 'desc';
+    take: number;
+  }): Promise<ContainerFileRow[]> {
+    const seq = query.order === 'asc' ? { gt: query.afterSeq } : { lt: query.afterSeq };
+    return this.prisma.containerFile.findMany({
+      where: { ...made(query.projectId), ...(query.afterSeq === undefined ? {} : { seq }) },
+      orderBy: { seq: query.order },
+      take: query.take,
+    });
+  }
+
+  /** Position of such a file; one that was deleted since still marks its place. */
+  async seqOfMade(projectId: string, id: string): Promise<bigint | null> {
+    const row = await this.prisma.containerFile.findFirst({
+      where: { id, projectId, source: 'assistant' },
+      select: { seq: true },
+    });
+    return row?.seq ?? null;
   }
 
   async findCopyOf(

@@ -27,15 +27,19 @@ export class StoredConversations extends ConversationLookup {
     });
   }
 
+  override async size(projectId: string, id: string): Promise<{ items: number; bytes: number }> {
+    await this.find(projectId, id);
+    return this.conversations.size(id);
+  }
+
   override async items(projectId: string, id: string): Promise<InputItem[]> {
-    const row = await this.conversations.find(projectId, id);
-    if (!row) throw unknown(id);
+    await this.find(projectId, id);
     return (await this.conversations.items(id)).map((each) => each.item as unknown as InputItem);
   }
 
   override async lock(projectId: string, id: string, responseId: string): Promise<ConversationLock> {
     if (!(await this.conversations.lock(projectId, id, responseId))) {
-      if (!(await this.conversations.find(projectId, id))) throw unknown(id);
+      await this.find(projectId, id);
       throw new ApiError(
         'conversation_locked',
         'Another process is currently operating on this conversation. Please retry in a few seconds.',
@@ -49,7 +53,10 @@ export class StoredConversations extends ConversationLookup {
       try {
         await this.conversations.unlock(id, responseId);
       } catch (error) {
-        this.logger.warn({ err: error, conversationId: id }, 'a conversation stays locked until its lease is over');
+        this.logger.warn(
+          { err: error, conversationId: id },
+          'a conversation stays locked until its lease is over',
+        );
       }
     };
     return { lost: lost.signal, leave, release };
@@ -61,6 +68,10 @@ export class StoredConversations extends ConversationLookup {
       responseId,
       items.map((item) => ({ id: item.id, item })),
     );
+  }
+
+  private async find(projectId: string, id: string): Promise<void> {
+    if (!(await this.conversations.find(projectId, id))) throw unknown(id);
   }
 }
 

@@ -14,6 +14,19 @@ export interface NewItem {
   readonly item: unknown;
 }
 
+/** Bytes of JSON in one page of items, unless a single item is larger. */
+const PAGE_BYTES = 8 * 1024 * 1024;
+
+interface ItemsQuery {
+  readonly conversationId: string;
+  readonly afterKey?: bigint | undefined;
+  readonly limit: number;
+  readonly order: 'asc' | 'desc';
+}
+
+/** Items read in one go. */
+const READ_AT_ONCE = 500;
+
 const rowsOf = (conversationId: string, items: readonly NewItem[]) =>
   items.map(({ id, item }) => ({ id, conversationId, item: toJson(item) }));
 
@@ -30,7 +43,8 @@ export class ConversationRepository {
   ): Promise<ConversationRow> {
     return this.prisma.$transaction(async (tx) => {
       const conversation = await tx.conversation.create({ data: row });
-      if (items.length > 0) await tx.conversationItem.createMany({ data: rowsOf(row.id, items) });
+      if (items.length > 0)
+        await tx.conversationItem.createMany({ data: rowsOf(row.id, items), skipDuplicates: true });
       return conversation;
     });
   }
@@ -59,16 +73,25 @@ export class ConversationRepository {
     });
   }
 
-  async items(conversationId: string): Promise<ConversationItemRow[]> {
-    return this.prisma.conversationItem.findMany({ where: { conversationId }, orderBy: { key: 'asc' } });
+  /** How many items it has, and bytes of JSON in them. */
+  async size(conversationId: string): Promise<{ items: number; bytes: number }> {
+    const [row] = await this.prisma.$queryRaw<{ items: bigint; bytes: bigint | null }[]>`
+      SELECT count(*) AS items, sum(octet_length("item"::text)) AS bytes
+        FROM "ConversationItem" WHERE "conversationId" = ${conversationId}`;
+    return { items: Number(row?.items ?? 0), bytes: Number(row?.bytes ?? 0) };
   }
 
-  async list(query: {
-    conversationId: string;
-    afterKey?: bigint | undefined;
-    limit: number;
-    order: 'asc' | 'desc';
-  }): Promise<ConversationItemRow[]> {
+  /** All items, oldest first, read in pages so that other requests get their turn. */
+  async items(conversationId: string): Promise<ConversationItemRow[]> {
+    const rows: ConversationItemRow[] = [];
+    for (let afterKey: bigint | undefined; ; afterKey = rows.at(-1)?.key) {
+      const page = await this.list({ conversationId, afterKey, limit: READ_AT_ONCE, order: 'asc' });
+      rows.push(...page);
+      if (page.length < READ_AT_ONCE) return rows;
+    }
+  }
+
+  async list(query: ItemsQuery): Promise<ConversationItemRow[]> {
     return this.prisma.conversationItem.findMany({
       where: {
         conversationId: query.conversationId,
@@ -79,6 +102,31 @@ export class ConversationRepository {
       orderBy: { key: query.order },
       take: query.limit,
     });
+  }
+
+  /** As many of the first `limit` items as fit into one reply, at least one; and whether there are more. */
+  async page(query: ItemsQuery): Promise<{ rows: ConversationItemRow[]; hasMore: boolean }> {
+    const { conversationId, afterKey, limit, order } = query;
+    const isAfter =
+      afterKey === undefined
+        ? Prisma.empty
+        : order === 'asc'
+          ? Prisma.sql`AND "key" > ${afterKey}`
+          : Prisma.sql`AND "key" < ${afterKey}`;
+    const heads = await this.prisma.$queryRaw<{ key: bigint; bytes: number }[]>`
+      SELECT "key", octet_length("item"::text) AS bytes FROM "ConversationItem"
+       WHERE "conversationId" = ${conversationId} ${isAfter}
+       ORDER BY "key" ${order === 'asc' ? Prisma.sql`ASC` : Prisma.sql`DESC`} LIMIT ${limit + 1}`;
+    let bytes = 0;
+    const fitting = heads.slice(0, limit).filter((head, index) => {
+      bytes += head.bytes;
+      return index === 0 || bytes <= PAGE_BYTES;
+    });
+    const rows = await this.prisma.conversationItem.findMany({
+      where: { key: { in: fitting.map(({ key }) => key) } },
+      orderBy: { key: order },
+    });
+    return { rows, hasMore: heads.length > fitting.length };
   }
 
   async findItem(conversationId: string, id: string): Promise<ConversationItemRow | null> {

@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { pageQuery } from '../common/pagination.js';
 import { maybe, metadata } from '../common/wire-schema.js';
 import { includeQuery } from '../responses/include.schema.js';
-import { inputItemSchema } from '../responses/input.schema.js';
+import { inputItemsSchema } from '../responses/input.schema.js';
 
 const MAX_ITEMS = 20;
 
-const items = z.array(inputItemSchema).max(MAX_ITEMS);
+const items = inputItemsSchema(MAX_ITEMS);
 
 export const createConversationSchema = z
   .strictObject({ items: maybe(items), metadata: maybe(metadata()) })

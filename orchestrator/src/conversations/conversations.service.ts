@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
-import { type Page, type PageQuery, toPage } from '../common/pagination.js';
+import type { Page, PageQuery } from '../common/pagination.js';
 import { toUnix } from '../common/time.js';
 import type { Include } from '../responses/include.schema.js';
 import { ItemsService } from '../responses/items.service.js';
@@ -75,7 +75,7 @@ export class ConversationsService {
       row.id,
       stored.map((item) => ({ id: item.id, item })),
     );
-    const data = await Promise.all(stored.map((item) => this.items.show(projectId, item, include)));
+    const data = await this.items.showAll(projectId, stored, include);
     return {
       object: 'list',
       data,
@@ -92,16 +92,19 @@ export class ConversationsService {
   ): Promise<Page<unknown>> {
     const row = await this.get(projectId, id);
     const after = query.after === undefined ? undefined : await this.item(row.id, query.after, true);
-    const rows = await this.conversations.list({
+    const { rows, hasMore } = await this.conversations.page({
       conversationId: row.id,
       afterKey: after?.key,
-      limit: query.limit + 1,
+      limit: query.limit,
       order: query.order,
     });
-    const page = toPage(rows, query.limit, (each) => each);
+    const items = rows.map((each) => each.item);
     return {
-      ...page,
-      data: await Promise.all(page.data.map((each) => this.items.show(projectId, each.item, query.include))),
+      object: 'list',
+      data: await this.items.showAll(projectId, items, query.include),
+      first_id: rows[0]?.id ?? null,
+      last_id: rows.at(-1)?.id ?? null,
+      has_more: hasMore,
     };
   }
 

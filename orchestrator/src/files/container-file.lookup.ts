@@ -2,6 +2,7 @@
 
 export interface ContainerFileView {
   readonly id: string;
+  readonly containerId: string;
   /** Absolute path inside the container; its last part becomes the file name. */
   readonly path: string;
   readonly bytes: number;
@@ -16,4 +17,18 @@ export interface ContainerFileView {
  */
 export abstract class ContainerFileLookup {
   abstract find(projectId: string, id: string): Promise<ContainerFileView | null>;
+
+  /** Files that code made, whose content is kept; in the order they came into being, or the other way. */
+  abstract listMade(query: MadeFilesQuery): Promise<readonly ContainerFileView[]>;
+  /** Position of such a file in that order; null for any other id. */
+  abstract seqOfMade(projectId: string, id: string): Promise<bigint | null>;
+}
+
+export interface MadeFilesQuery {
+  readonly projectId: string;
+  /** Exclusive. */
+  readonly afterSeq?: bigint | undefined;
+  readonly order: 'asc' | 'desc';
+  /** Rows fetched; ask for one more than is shown. */
+  readonly take: number;
 }

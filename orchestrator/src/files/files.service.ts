@@ -8,7 +8,7 @@ import { type Page, toPage } from '../common/pagination.js';
 import { addSeconds } from '../common/time.js';
 import type { BlobInfo, ByteRange } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
-import { ContainerFileLookup } from './container-file.lookup.js';
+import { ContainerFileLookup, type ContainerFileView } from './container-file.lookup.js';
 import { presentFile } from './file.presenter.js';
 import { type FileDraft, FileRepository, type StoredFile } from './file.repository.js';
 import type { DeletedFile, FileObject, ListFilesQuery } from './file.schema.js';
@@ -20,6 +20,20 @@ export type { FileDraft, StoredFile } from './file.repository.js';
 const BATCH_LIFETIME_SECONDS = 30 * 24 * 3_600;
 /** Everything else is not an id and never reaches the database. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** What files are for that code made. */
+const OUTPUT_PURPOSE = 'assistants_output';
+
+/** A container's file as one of the Files API. */
+const fromContainer = (file: ContainerFileView): StoredFile => ({
+  id: file.id,
+  filename: posix.basename(file.path),
+  purpose: OUTPUT_PURPOSE,
+  bytes: file.bytes,
+  createdAt: file.createdAt,
+  expiresAt: null,
+  blobSha256: file.blobSha256,
+});
 
 const defaultLifetime = (purpose: string): number | undefined =>
   purpose === 'batch' ? BATCH_LIFETIME_SECONDS : undefined;
@@ -93,6 +107,7 @@ export class FilesService {
 
   async list(projectId: string, query: ListFilesQuery): Promise<Page<FileObject>> {
     const { after, limit, order, purpose } = query;
+    if (purpose === OUTPUT_PURPOSE) return this.listMade(projectId, query);
     const rows = await this.files.list({
       projectId,
       purpose,
@@ -102,6 +117,15 @@ export class FilesService {
       now: new Date(),
     });
     return toPage(rows, limit, presentFile);
+  }
+
+  /** Files that code made: they are the containers', and are in no other list. */
+  private async listMade(projectId: string, query: ListFilesQuery): Promise<Page<FileObject>> {
+    const { after, limit, order } = query;
+    const { containerFiles } = this;
+    const afterSeq = after === undefined ? undefined : await this.cursorOfMade(projectId, after);
+    const rows = await containerFiles?.listMade({ projectId, afterSeq, order, take: limit + 1 });
+    return toPage((rows ?? []).map(fromContainer), limit, presentFile);
   }
 
   /** A file as the wire shows it. */
@@ -129,16 +153,13 @@ export class FilesService {
 
   private async findInContainer(projectId: string, id: string): Promise<StoredFile | null> {
     const found = await this.containerFiles?.find(projectId, id);
-    if (!found) return null;
-    return {
-      id: found.id,
-      filename: posix.basename(found.path),
-      purpose: 'assistants_output',
-      bytes: found.bytes,
-      createdAt: found.createdAt,
-      expiresAt: null,
-      blobSha256: found.blobSha256,
-    };
+    return found ? fromContainer(found) : null;
+  }
+
+  private async cursorOfMade(projectId: string, after: string): Promise<bigint> {
+    const seq = ID.test(after) ? await this.containerFiles?.seqOfMade(projectId, after) : null;
+    if ((seq ?? null) === null) throw notFound.cursor();
+    return seq!;
   }
 
   private async cursor(projectId: string, after: string): Promise<bigint> {

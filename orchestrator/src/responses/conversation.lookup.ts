@@ -12,6 +12,8 @@ export interface ConversationLock {
 }
 
 export abstract class ConversationLookup {
+  /** How much it holds; 404 for an unknown conversation. Called before its items are read. */
+  abstract size(projectId: string, id: string): Promise<{ readonly items: number; readonly bytes: number }>;
   /** All items, oldest first; 404 for an unknown conversation. Called before a run, under the lock. */
   abstract items(projectId: string, id: string): Promise<InputItem[]>;
   /**

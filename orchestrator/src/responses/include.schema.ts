@@ -1,6 +1,6 @@
 /** `include` of bodies and queries (contract §1.1). */
 import { z } from 'zod';
-import { maybe } from '../common/wire-schema.js';
+import { list, maybe } from '../common/wire-schema.js';
 
 const INCLUDES = [
   'file_search_call.results',
@@ -13,9 +13,12 @@ const INCLUDES = [
   'message.output_text.logprobs',
 ] as const;
 
+/** Each of them, and some more than once. */
+const MAX_INCLUDES = 64;
+
 export type Include = (typeof INCLUDES)[number];
 
-export const includeSchema = z.array(z.enum(INCLUDES));
+export const includeSchema = list(z.enum(INCLUDES), MAX_INCLUDES);
 
 /** `include=a` and `include[]=a&include[]=b` are one thing (contract §7.3). */
 export const includeQuery = z.preprocess(

@@ -1,6 +1,15 @@
 /** Input items (contract §1.1): strict about what they mean, lenient about what clients replay along. */
 import { z } from 'zod';
-import { maybe } from '../common/wire-schema.js';
+import { anyJson, list, maybe } from '../common/wire-schema.js';
+
+/** Items of one request. */
+export const MAX_INPUT_ITEMS = 4_096;
+/** Parts of one item: content, output, summary, outputs of a call. */
+export const MAX_PARTS = 1_024;
+/** Parts of all items of a request together. */
+export const MAX_PARTS_IN_ALL = 8_192;
+/** Citations of one replayed part. */
+const MAX_ANNOTATIONS = 4_096;
 
 const DETAIL = z.enum(['auto', 'low', 'high', 'original']);
 
@@ -21,7 +30,7 @@ const inputFile = z.object({
 const outputText = z.object({
   type: z.literal('output_text'),
   text: z.string(),
-  annotations: maybe(z.array(z.unknown())),
+  annotations: maybe(list(anyJson(), MAX_ANNOTATIONS)),
 });
 const refusal = z.object({ type: z.literal('refusal'), refusal: z.string() });
 
@@ -34,7 +43,7 @@ const message = z.object({
   type: z.literal('message'),
   id,
   role: z.enum(['user', 'assistant', 'system', 'developer']),
-  content: z.union([z.string(), z.array(contentPart)]),
+  content: z.union([z.string(), list(contentPart, MAX_PARTS)]),
   status,
   phase: maybe(z.string()),
 });
@@ -52,17 +61,27 @@ const functionCallOutput = z.object({
   type: z.literal('function_call_output'),
   id,
   call_id: z.string(),
-  output: z.union([z.string(), z.array(contentPart)]),
+  output: z.union([z.string(), list(contentPart, MAX_PARTS)]),
   status,
 });
 
 const reasoning = z.object({
   type: z.literal('reasoning'),
   id,
-  summary: maybe(z.array(z.looseObject({ type: z.string(), text: z.string() }))),
-  content: maybe(z.array(z.looseObject({ type: z.string(), text: z.string() }))),
+  summary: maybe(list(z.object({ type: z.string(), text: z.string() }), MAX_PARTS)),
+  content: maybe(list(z.object({ type: z.string(), text: z.string() }), MAX_PARTS)),
   encrypted_content: maybe(z.string()),
   status,
+});
+
+/**
+ * An output of a call that a client sends back: what was printed, or a figure as we showed it. Only our own
+ * runs say which file a figure is, so a `file_id` is left out, and so is what no output has.
+ */
+const callOutput = z.looseObject({ type: z.string() }).transform((output) => {
+  const { type, logs, url } = output as { type: string; logs?: unknown; url?: unknown };
+  if (type === 'image') return typeof url === 'string' ? { type, url } : { type };
+  return { type, ...(typeof logs === 'string' ? { logs } : {}) };
 });
 
 const codeInterpreterCall = z.object({
@@ -70,7 +89,7 @@ const codeInterpreterCall = z.object({
   id,
   code: maybe(z.string()),
   container_id: maybe(z.string()),
-  outputs: maybe(z.array(z.looseObject({ type: z.string() }))),
+  outputs: maybe(list(callOutput, MAX_PARTS)),
   status,
 });
 
@@ -99,5 +118,31 @@ function withType(value: unknown): unknown {
   };
 }
 
-export const inputItemSchema = z.preprocess(withType, union);
+const inputItemSchema = z.preprocess(withType, union);
+
+const PARTS_FIELDS = ['content', 'output', 'summary', 'outputs'] as const;
+
+function countParts(item: unknown): number {
+  if (typeof item !== 'object' || item === null) return 0;
+  const fields = PARTS_FIELDS.map((field) => (item as Record<string, unknown>)[field]);
+  return fields.reduce<number>((sum, field) => sum + (Array.isArray(field) ? field.length : 0), 0);
+}
+
+/** Items of an input; the sum of their parts is looked at before any of them is read. */
+export const inputItemsSchema = (max: number = MAX_INPUT_ITEMS) =>
+  z.preprocess(
+    (value, context) => {
+      if (!Array.isArray(value) || value.length > max) return value;
+      const parts = value.reduce<number>((sum, item) => sum + countParts(item), 0);
+      if (parts <= MAX_PARTS_IN_ALL) return value;
+      context.addIssue({
+        code: 'custom',
+        message: `Invalid input: too many parts. Expected at most ${MAX_PARTS_IN_ALL} parts in all items together, but got ${parts} instead.`,
+        params: { code: 'array_above_max_length' },
+      });
+      return z.NEVER;
+    },
+    list(inputItemSchema, max),
+  );
+
 export type InputItem = z.output<typeof union>;

@@ -20,4 +20,9 @@ export class ItemsService {
   show(projectId: string, item: unknown, include: readonly Include[]): Promise<unknown> {
     return this.presenter.item(projectId, item as never, include);
   }
+
+  /** Items of one reply. */
+  showAll(projectId: string, items: readonly unknown[], include: readonly Include[]): Promise<unknown[]> {
+    return this.presenter.items(projectId, items as never, include);
+  }
 }

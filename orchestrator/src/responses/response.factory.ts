@@ -2,25 +2,33 @@
 import { toUnix } from '../common/time.js';
 import type { CreateResponseRequest } from './response.schema.js';
 import type { ResponseObject } from './response.types.js';
+import type { CodeInterpreterTool } from './tool.schema.js';
 
 /** Tools as they are echoed: as sent, functions with their defaults filled in. */
 function echoTools(tools: CreateResponseRequest['tools']): unknown[] {
-  return (tools ?? []).map((tool) =>
-    tool.type === 'function'
-      ? {
-          type: 'function',
-          description: tool.description ?? null,
-          name: tool.name,
-          parameters: tool.parameters ?? null,
-          strict: tool.strict ?? true,
-        }
-      : dropUndefined(tool),
-  );
+  return (tools ?? []).map((tool) => {
+    if (tool.type !== 'function') return echoInterpreter(tool);
+    const { type, name, description, parameters, strict, allowed_callers, defer_loading, output_schema } =
+      tool;
+    return {
+      type,
+      description: description ?? null,
+      name,
+      parameters: parameters ?? null,
+      strict: strict ?? true,
+      ...withoutUndefined({ allowed_callers, defer_loading, output_schema }),
+    };
+  });
 }
 
-/** JSON drops undefined by itself; this keeps records and streams alike. */
-const dropUndefined = (value: unknown): unknown =>
-  value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown);
+const echoInterpreter = (tool: CodeInterpreterTool): unknown => ({
+  ...withoutUndefined(tool),
+  container: typeof tool.container === 'string' ? tool.container : withoutUndefined(tool.container),
+});
+
+/** JSON drops undefined by itself; this keeps records and streams alike. Of the object itself, not below. */
+const withoutUndefined = (value: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined));
 
 export function newResponse(id: string, request: CreateResponseRequest, createdAt: Date): ResponseObject {
   const conversation =
@@ -57,9 +65,7 @@ export function newResponse(id: string, request: CreateResponseRequest, createdA
     frequency_penalty: 0,
     presence_penalty: 0,
     text: {
-      format: (dropUndefined(request.text?.format) as Record<string, unknown> | undefined) ?? {
-        type: 'text',
-      },
+      format: withoutUndefined(request.text?.format ?? { type: 'text' }),
       verbosity: request.text?.verbosity ?? 'medium',
     },
     tool_choice: request.tool_choice ?? 'auto',

@@ -24,6 +24,50 @@ function withoutLogprobs<T>(value: T): T {
   return typeof part === 'object' && part !== null ? { ...value, part: withoutLogprobs(part) } : value;
 }
 
+/** One figure that is shown in a reply, and all of them together, in bytes of the image. */
+const MAX_FIGURE_BYTES = 20 * 1024 * 1024;
+const MAX_SHOWN_BYTES = 32 * 1024 * 1024;
+/** Figures looked up for one reply. */
+const MAX_SHOWN = 500;
+
+/** What may still be put into one reply, or one run. */
+class Room {
+  constructor(
+    private bytes = MAX_SHOWN_BYTES,
+    private figures = MAX_SHOWN,
+  ) {}
+
+  /** Whether another figure may be looked up. */
+  takeFigure(): boolean {
+    this.figures -= 1;
+    return this.figures >= 0;
+  }
+
+  takeBytes(bytes: number): boolean {
+    if (bytes > MAX_FIGURE_BYTES || bytes > this.bytes) return false;
+    this.bytes -= bytes;
+    return true;
+  }
+}
+
+const MIME: Readonly<Record<string, string>> = { png: 'image/png', jpg: 'image/jpeg', jpeg: 'image/jpeg' };
+
+/** Of a path that a figure can have, else undefined. */
+const mimeOf = (path: string): string | undefined =>
+  MIME[path.slice(path.lastIndexOf('.') + 1).toLowerCase()];
+
+interface Figure {
+  readonly path: string;
+  readonly blobSha256: string;
+  readonly bytes: number | bigint;
+}
+
+const note = (logs: string): CallOutputEntry => ({ type: 'logs', logs });
+
+/** OpenAI says how closely an image is looked at also when nobody asked. */
+const withDetail = (part: unknown): unknown =>
+  (part as { type?: unknown }).type === 'input_image' ? { detail: 'auto', ...(part as object) } : part;
+
 @Injectable()
 export class ResponsePresenter {
   constructor(
@@ -35,11 +79,9 @@ export class ResponsePresenter {
     if (event.response && event.response.output.length > 0) {
       return { ...event, response: await this.response(projectId, event.response, include) };
     }
-    if (event.type === 'response.output_item.done' && event.item) {
-      return {
-        ...event,
-        item: (await this.item(projectId, event.item as unknown as AnyItem, include)) as never,
-      };
+    if (event.item) {
+      const item = await this.item(projectId, event.item as unknown as AnyItem, include);
+      return { ...event, item: item as never };
     }
     return include.includes(LOGPROBS) ? event : withoutLogprobs(event);
   }
@@ -49,40 +91,89 @@ export class ResponsePresenter {
     response: ResponseObject,
     include: readonly Include[],
   ): Promise<ResponseObject> {
-    const output = await Promise.all(
-      response.output.map((item) => this.item(projectId, item as unknown as AnyItem, include)),
-    );
+    const output = await this.items(projectId, response.output as never, include);
     return { ...response, output: output as never };
   }
 
-  async item(projectId: string, item: AnyItem, include: readonly Include[]): Promise<AnyItem> {
-    if (item.type === 'code_interpreter_call') {
-      if (!include.includes(OUTPUTS)) return { ...item, outputs: null };
-      const outputs = (item['outputs'] ?? []) as readonly CallOutputEntry[];
-      return { ...item, outputs: await Promise.all(outputs.map((output) => this.output(projectId, output))) };
-    }
-    if (item.type === 'reasoning' && !include.includes(ENCRYPTED) && 'encrypted_content' in item) {
-      const { encrypted_content: _, ...rest } = item;
-      return rest as AnyItem;
-    }
-    if (item.type === 'message' && !include.includes(LOGPROBS) && Array.isArray(item['content']))
-      return { ...item, content: item['content'].map(withoutLogprobs) };
-    return item;
+  /** Items of one reply: its figures are read one after the other, and are bounded together. */
+  async items(
+    projectId: string,
+    items: readonly { readonly type: string }[],
+    include: readonly Include[],
+  ): Promise<AnyItem[]> {
+    const room = new Room();
+    const shown: AnyItem[] = [];
+    for (const item of items) shown.push(await this.item(projectId, item as AnyItem, include, room));
+    return shown;
   }
 
-  private async output(projectId: string, output: CallOutputEntry): Promise<CallOutputEntry> {
-    if (output.type !== 'image' || !('file_id' in output)) return output;
-    const file = await this.files.find(projectId, output.file_id);
-    if (!file) return { type: 'logs', logs: '[This figure was deleted.]' };
+  async item(
+    projectId: string,
+    item: AnyItem,
+    include: readonly Include[],
+    room = new Room(),
+  ): Promise<AnyItem> {
+    switch (item.type) {
+      case 'code_interpreter_call':
+        return include.includes(OUTPUTS)
+          ? { ...item, outputs: await this.outputs(projectId, item, room) }
+          : { ...item, outputs: null };
+      case 'reasoning': {
+        const { encrypted_content: _, ...rest } = item;
+        return include.includes(ENCRYPTED) ? item : (rest as AnyItem);
+      }
+      case 'message': {
+        if (!Array.isArray(item['content'])) return item;
+        const content = item['content'].map(withDetail);
+        return { ...item, content: include.includes(LOGPROBS) ? content : content.map(withoutLogprobs) };
+      }
+      case 'function_call_output':
+        return Array.isArray(item['output']) ? { ...item, output: item['output'].map(withDetail) } : item;
+      default:
+        return item;
+    }
+  }
+
+  /** Shows a model the figures of one run; null for those beyond what a run may send. */
+  figuresForModel(): (figure: Figure) => Promise<string | null> {
+    const room = new Room();
+    return async (figure) => (room.takeBytes(Number(figure.bytes)) ? this.dataUrl(figure) : null);
+  }
+
+  private async outputs(projectId: string, item: AnyItem, room: Room): Promise<CallOutputEntry[]> {
+    const outputs = (item['outputs'] ?? []) as readonly CallOutputEntry[];
+    const shown: CallOutputEntry[] = [];
+    for (const output of outputs) {
+      if (output.type !== 'image' || 'url' in output) shown.push(output);
+      else shown.push(await this.figure(projectId, item['container_id'], output.file_id, room));
+    }
+    return shown;
+  }
+
+  /** A figure of that container as a data URL, or a line that says why not. */
+  private async figure(
+    projectId: string,
+    containerId: unknown,
+    fileId: string | undefined,
+    room: Room,
+  ): Promise<CallOutputEntry> {
+    if (fileId === undefined) return note('[A figure was shown.]');
+    if (!room.takeFigure()) return tooMuch(fileId);
+    const file = await this.files.find(projectId, fileId);
+    if (!file || file.containerId !== containerId || mimeOf(file.path) === undefined)
+      return note('[This figure was deleted.]');
+    if (!room.takeBytes(file.bytes)) return tooMuch(fileId);
     return { type: 'image', url: await this.dataUrl(file) };
   }
 
-  /** The whole image in one URL (contract §2.7). */
-  async dataUrl(file: { readonly path: string; readonly blobSha256: string }): Promise<string> {
+  /** The whole image in one URL. Callers bound its size. */
+  private async dataUrl(file: Figure): Promise<string> {
     const chunks: Buffer[] = [];
     for await (const chunk of (await this.blobs.read(file.blobSha256)) as AsyncIterable<Buffer>)
       chunks.push(chunk);
-    const mime = file.path.endsWith('.jpg') ? 'image/jpeg' : 'image/png';
-    return `data:${mime};base64,${Buffer.concat(chunks).toString('base64')}`;
+    return `data:${mimeOf(file.path) ?? 'image/png'};base64,${Buffer.concat(chunks).toString('base64')}`;
   }
 }
+
+const tooMuch = (fileId: string): CallOutputEntry =>
+  note(`[This figure is left out, as the reply would be too large. Download it as file ${fileId}.]`);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { toJson } from '../database/json.js';
+import { at } from '../database/sql.js';
 import type { InputItem } from './input.schema.js';
 import type { OutputItem, ResponseObject } from './response.types.js';
 
@@ -25,30 +25,48 @@ export interface NewResponseRow {
   readonly input: readonly (InputItem & { id: string })[];
 }
 
+/** One of a chain of responses. */
+export interface ChainLink {
+  readonly id: string;
+  readonly stored: boolean;
+}
+
+export interface ResponseSize {
+  readonly id: string;
+  readonly items: number;
+  readonly bytes: number;
+}
+
+/** An item without its content. */
+export interface ItemHead {
+  readonly key: bigint;
+  readonly id: string;
+  readonly responseId: string;
+  readonly kind: 'input' | 'output';
+  readonly bytes: number;
+}
+
 @Injectable()
 export class ResponseRepository {
   constructor(private readonly prisma: PrismaService) {}
 
+  /** The response and its input in one statement, however many items there are. */
   async insert(row: NewResponseRow): Promise<void> {
-    const { input, request, body, ...columns } = row;
+    const { input, body } = row;
     const { output: _, ...stored } = body;
-    await this.prisma.response.create({
-      data: {
-        ...columns,
-        status: body.status,
-        request: toJson(request),
-        body: toJson(stored),
-        items: {
-          create: input.map((item, position) => ({
-            id: item.id,
-            projectId: row.projectId,
-            kind: 'input' as const,
-            position,
-            item: toJson(item),
-          })),
-        },
-      },
-    });
+    await this.prisma.$executeRaw`
+      WITH response AS (
+        INSERT INTO "Response" ("id", "projectId", "keyId", "model", "background", "streamed", "previousResponseId",
+                                "conversationId", "callbackUrl", "createdAt", "status", "request", "body")
+        VALUES (${row.id}, ${row.projectId}, ${row.keyId}, ${row.model}, ${row.background}, ${row.streamed},
+                ${row.previousResponseId}, ${row.conversationId}, ${row.callbackUrl}, ${at(row.createdAt)},
+                ${body.status}::"ResponseStatus", ${JSON.stringify(row.request)}::json, ${JSON.stringify(stored)}::json)
+        RETURNING "id", "projectId"
+      )
+      INSERT INTO "ResponseItem" ("id", "responseId", "projectId", "kind", "position", "item")
+      SELECT input.item ->> 'id', response."id", response."projectId", 'input', input.number - 1, input.item
+        FROM response, json_array_elements(${JSON.stringify(input)}::json) WITH ORDINALITY AS input (item, number)
+       ORDER BY input.number`;
   }
 
   async find(projectId: string, id: string): Promise<ResponseRow | null> {
@@ -62,18 +80,29 @@ export class ResponseRepository {
     });
   }
 
-  /** The response and those before it, newest first; ends where one was deleted. */
-  async chain(projectId: string, id: string): Promise<ResponseRow[]> {
-    return this.prisma.$queryRaw<ResponseRow[]>`
+  /** The response and those before it, newest first, without their content; ends where one was deleted. */
+  async chain(projectId: string, id: string): Promise<ChainLink[]> {
+    return this.prisma.$queryRaw<ChainLink[]>`
       WITH RECURSIVE chain AS (
-        SELECT r.*, 0 AS depth FROM "Response" r WHERE r."id" = ${id} AND r."projectId" = ${projectId} AND r."deletedAt" IS NULL
+        SELECT r."id", r."stored", r."previousResponseId", 0 AS depth FROM "Response" r
+         WHERE r."id" = ${id} AND r."projectId" = ${projectId} AND r."deletedAt" IS NULL
         UNION ALL
-        SELECT r.*, chain.depth + 1 FROM "Response" r JOIN chain ON r."id" = chain."previousResponseId"
+        SELECT r."id", r."stored", r."previousResponseId", chain.depth + 1
+          FROM "Response" r JOIN chain ON r."id" = chain."previousResponseId"
          WHERE r."projectId" = ${projectId} AND r."deletedAt" IS NULL
       )
-      SELECT * FROM chain ORDER BY depth`;
+      SELECT "id", "stored" FROM chain ORDER BY depth`;
   }
 
+  /** How much each of these responses holds; those without items are left out. */
+  async sizes(responseIds: readonly string[]): Promise<ResponseSize[]> {
+    const rows = await this.prisma.$queryRaw<{ id: string; items: bigint; bytes: bigint }[]>`
+      SELECT "responseId" AS id, count(*) AS items, sum(octet_length("item"::text)) AS bytes
+        FROM "ResponseItem" WHERE "responseId" = ANY(${[...responseIds]}) GROUP BY "responseId"`;
+    return rows.map(({ id, items, bytes }) => ({ id, items: Number(items), bytes: Number(bytes) }));
+  }
+
+  /** Items of these responses, in the order within each. Ask for few at a time: see `sizes`. */
   async itemsOf(responseIds: readonly string[]): Promise<ResponseItemRow[]> {
     return this.prisma.responseItem.findMany({
       where: { responseId: { in: [...responseIds] } },
@@ -81,12 +110,29 @@ export class ResponseRepository {
     });
   }
 
-  /** The newest item of this id in the project's responses, for `item_reference`. */
-  async findItem(projectId: string, itemId: string): Promise<ResponseItemRow | null> {
-    return this.prisma.responseItem.findFirst({
-      where: { id: itemId, projectId, response: { deletedAt: null } },
-      orderBy: { key: 'desc' },
-    });
+  /** Items without their content, in the order within each response. */
+  async itemHeads(responseIds: readonly string[]): Promise<ItemHead[]> {
+    const rows = await this.prisma.$queryRaw<(Omit<ItemHead, 'bytes'> & { bytes: bigint })[]>`
+      SELECT "key", "id", "responseId", "kind"::text AS kind, octet_length("item"::text)::bigint AS bytes
+        FROM "ResponseItem" WHERE "responseId" = ANY(${[...responseIds]})
+       ORDER BY "ResponseItem"."kind", "position"`;
+    return rows.map((row) => ({ ...row, bytes: Number(row.bytes) }));
+  }
+
+  /** The newest item of each id in the project's responses, for `item_reference`; without content. */
+  async findItems(projectId: string, itemIds: readonly string[]): Promise<ItemHead[]> {
+    const rows = await this.prisma.$queryRaw<(Omit<ItemHead, 'bytes'> & { bytes: bigint })[]>`
+      SELECT DISTINCT ON (i."id") i."key", i."id", i."responseId", i."kind"::text AS kind,
+             octet_length(i."item"::text)::bigint AS bytes
+        FROM "ResponseItem" i JOIN "Response" r ON r."id" = i."responseId"
+       WHERE i."projectId" = ${projectId} AND i."id" = ANY(${[...itemIds]}) AND r."deletedAt" IS NULL
+       ORDER BY i."id", i."key" DESC`;
+    return rows.map((row) => ({ ...row, bytes: Number(row.bytes) }));
+  }
+
+  /** The items with these keys, in no particular order. */
+  async itemsByKey(keys: readonly bigint[]): Promise<ResponseItemRow[]> {
+    return this.prisma.responseItem.findMany({ where: { key: { in: [...keys] } } });
   }
 
   async markDeleted(id: string): Promise<boolean> {

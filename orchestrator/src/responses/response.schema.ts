@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { ApiError } from '../common/api-error.js';
 import { describeValue, parseWire } from '../common/schema-error.js';
-import { integer, maybe, metadata } from '../common/wire-schema.js';
+import { anyJson, integer, jsonSchema, list, maybe, metadata, record } from '../common/wire-schema.js';
 import { includeSchema } from './include.schema.js';
-import { inputItemSchema } from './input.schema.js';
-import { toolChoiceSchema, toolSchema } from './tool.schema.js';
+import { inputItemsSchema } from './input.schema.js';
+import { MAX_TOOLS, toolChoiceSchema, toolSchema } from './tool.schema.js';
 
 const int = (min: number, max?: number) =>
   integer({ min, ...(max === undefined ? {} : { max }), fromText: false });
@@ -18,7 +18,7 @@ const formatSchema = z.discriminatedUnion('type', [
     name: z
       .string()
       .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, underscores or dashes'),
-    schema: z.record(z.string(), z.unknown()),
+    schema: jsonSchema(),
     strict: maybe(z.boolean()),
     description: maybe(z.string()),
   }),
@@ -41,9 +41,9 @@ const unsupported = (message: string) =>
 export const createResponseSchema = z
   .strictObject({
     model: z.string(),
-    input: maybe(z.union([z.string().max(10_485_760), z.array(inputItemSchema)])),
+    input: maybe(z.union([z.string().max(10_485_760), inputItemsSchema()])),
     instructions: maybe(z.string()),
-    tools: maybe(z.array(toolSchema).max(128)),
+    tools: maybe(list(toolSchema, MAX_TOOLS)),
     tool_choice: maybe(toolChoiceSchema),
     parallel_tool_calls: maybe(z.boolean()),
     max_tool_calls: maybe(int(1)),
@@ -69,7 +69,7 @@ export const createResponseSchema = z
     safety_identifier: maybe(z.string().max(128)),
     prompt_cache_key: maybe(z.string()),
     prompt_cache_retention: maybe(z.enum(['in_memory', 'in-memory', '24h'])),
-    prompt_cache_options: maybe(z.record(z.string(), z.unknown())),
+    prompt_cache_options: maybe(record(z.record(z.string(), anyJson()), 16, 'prompt_cache_options')),
     context_management: unsupported(
       "'context_management' is not supported by this server: set 'truncation' to 'auto', or compact the conversation with POST /responses/compact.",
     ),

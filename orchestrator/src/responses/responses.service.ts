@@ -7,7 +7,7 @@ import { WebhookTargets } from '../webhooks/target/target.service.js';
 import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './background/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
-import { ContextService, type StoredItem } from './context/context.service.js';
+import { ContextService } from './context/context.service.js';
 import { type ConversationLock, ConversationLookup } from './conversation.lookup.js';
 import { newResponse } from './response.factory.js';
 import { ResponsePresenter } from './response.presenter.js';
@@ -103,7 +103,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     if (!row.background || !row.streamed) {
       throw new ApiError(
         'invalid_request',
-        'This response cannot be streamed because it was not created with background=true.',
+        `This response cannot be streamed because it was not created with ${row.background ? 'stream=true' : 'background=true'}.`,
         { param: 'stream' },
       );
     }
@@ -154,20 +154,13 @@ export class ResponsesService implements OnApplicationBootstrap {
     query: PageQuery & { include: readonly Include[] },
   ): Promise<Page<unknown>> {
     await this.find(projectId, id);
-    const items = await this.context.listed(projectId, id);
-    if (query.order === 'desc') items.reverse();
-    const from = query.after === undefined ? 0 : items.findIndex((item) => item.id === query.after) + 1;
-    if (query.after !== undefined && from === 0) throw notFound.cursor();
-    const shown = items.slice(from, from + query.limit);
-    const data = await Promise.all(
-      shown.map((item: StoredItem) => this.presenter.item(projectId, item as never, query.include)),
-    );
+    const { items, hasMore } = await this.context.listed(projectId, id, query);
     return {
       object: 'list',
-      data,
-      first_id: shown[0]?.id ?? null,
-      last_id: shown.at(-1)?.id ?? null,
-      has_more: items.length > from + query.limit,
+      data: await this.presenter.items(projectId, items, query.include),
+      first_id: items[0]?.id ?? null,
+      last_id: items.at(-1)?.id ?? null,
+      has_more: hasMore,
     };
   }
 

@@ -193,7 +193,7 @@ export class RunFactory {
       reasoningAsSummary: (request.reasoning?.summary ?? request.reasoning?.generate_summary) !== undefined,
       container: parts.container,
       executions: this.executions,
-      imageUrl: model.vision ? (file) => this.presenter.dataUrl(file) : null,
+      imageUrl: model.vision ? this.presenter.figuresForModel() : null,
     });
   }
 }

@@ -1,6 +1,6 @@
 /** The `tools` and `tool_choice` parameters (contract §4). */
 import { z } from 'zod';
-import { maybe } from '../common/wire-schema.js';
+import { jsonSchema, list, maybe } from '../common/wire-schema.js';
 import {
   MAX_FILE_IDS,
   memoryLimitSchema,
@@ -9,11 +9,13 @@ import {
 } from '../containers/container.schema.js';
 
 const FUNCTION_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+/** Tools of one request. */
+export const MAX_TOOLS = 128;
 const SUPPORTED = ['code_interpreter', 'function'] as const;
 
 const autoContainerSchema = z.strictObject({
   type: z.enum(['auto']),
-  file_ids: maybe(z.array(z.string().max(64)).max(MAX_FILE_IDS)),
+  file_ids: maybe(list(z.string().max(64), MAX_FILE_IDS)),
   memory_limit: maybe(memoryLimitSchema),
   network_policy: maybe(networkPolicySchema),
   session_key: maybe(sessionKeySchema).meta({
@@ -23,10 +25,13 @@ const autoContainerSchema = z.strictObject({
 
 export type AutoContainer = z.output<typeof autoContainerSchema>;
 
+/** Who may call a tool; here only the model does. */
+const allowedCallers = maybe(list(z.enum(['direct', 'programmatic']), 16));
+
 const codeInterpreterSchema = z.strictObject({
   type: z.literal('code_interpreter'),
   container: z.union([z.string().max(64), autoContainerSchema]),
-  allowed_callers: maybe(z.array(z.enum(['direct', 'programmatic']))),
+  allowed_callers: allowedCallers,
 });
 
 const functionSchema = z.strictObject({
@@ -36,8 +41,11 @@ const functionSchema = z.strictObject({
     .regex(FUNCTION_NAME, 'expected 1 to 64 letters, digits, underscores or dashes')
     .refine((name) => name !== 'python', "'python' is the name of the code interpreter; choose another one"),
   description: maybe(z.string()),
-  parameters: maybe(z.record(z.string(), z.unknown())),
+  parameters: maybe(jsonSchema()),
   strict: maybe(z.boolean()),
+  allowed_callers: allowedCallers,
+  defer_loading: maybe(z.boolean()),
+  output_schema: maybe(jsonSchema()),
 });
 
 export const toolSchema = z
@@ -74,9 +82,9 @@ export const toolChoiceSchema = z.union([
   z.strictObject({
     type: z.literal('allowed_tools'),
     mode: z.enum(['auto', 'required']),
-    tools: z.array(z.looseObject({ type: z.string(), name: maybe(z.string()) })).min(1),
+    tools: list(z.object({ type: z.string(), name: maybe(z.string()) }), MAX_TOOLS, 1),
   }),
-  z.looseObject({ type: z.enum(HOSTED) }),
+  z.object({ type: z.enum(HOSTED) }),
 ]);
 
 export type ToolChoice = z.output<typeof toolChoiceSchema>;

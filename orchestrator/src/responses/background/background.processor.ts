@@ -19,8 +19,7 @@ const payload = z.object({ responseId: z.string() });
 export class BackgroundProcessor extends JobProcessor implements OnApplicationBootstrap {
   readonly handlers = {
     [RUN_RESPONSE]: (data: unknown) => this.background.run(payload.parse(data).responseId),
-    [TAKE_UP]: () =>
-      Promise.all([this.background.takeUpAbandoned(), this.waiting.failAbandoned()]),
+    [TAKE_UP]: () => Promise.all([this.background.takeUpAbandoned(), this.waiting.failAbandoned()]),
   };
 
   constructor(

@@ -14,7 +14,12 @@ import { JobScheduler } from '../../queues/job-scheduler.js';
 import { QUEUES } from '../../queues/queue-names.js';
 import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
 import type { StoredItem } from '../context/context.service.js';
-import { type Claim, FencedError, ResponseLeaseRepository, type Waiting } from '../response-lease.repository.js';
+import {
+  type Claim,
+  FencedError,
+  ResponseLeaseRepository,
+  type Waiting,
+} from '../response-lease.repository.js';
 import { ResponseRepository } from '../response.repository.js';
 import type { CreateResponseRequest } from '../response.schema.js';
 import { isTerminal } from '../response.state.js';

@@ -67,11 +67,7 @@ function deltasOf(events: readonly StreamEvent[], itemId: string): string {
     .join('');
 }
 
-function closingsOf(
-  { item, ran }: SeenItem,
-  counts: boolean,
-  events: readonly StreamEvent[],
-): DraftEvent[] {
+function closingsOf({ item, ran }: SeenItem, counts: boolean, events: readonly StreamEvent[]): DraftEvent[] {
   switch (item.type) {
     case 'code_interpreter_call':
       return [

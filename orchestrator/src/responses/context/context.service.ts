@@ -1,11 +1,16 @@
 /** What came before a request: stored items of earlier responses, references resolved, input normalised. */
-import { Injectable } from '@nestjs/common';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
 import { ApiError, notFound } from '../../common/api-error.js';
 import { newId } from '../../common/ids.js';
+import type { PageQuery } from '../../common/pagination.js';
+import { ENV } from '../../config/config.module.js';
+import type { Env } from '../../config/env.schema.js';
 import { CompactionsService, type Opened } from '../compaction/compactions.service.js';
 import { ConversationLookup } from '../conversation.lookup.js';
 import type { InputItem } from '../input.schema.js';
 import { ResponseRepository, type ResponseItemRow } from '../response.repository.js';
+import { addSizes, batchesOf, checkContextSize, type Size } from './context-limits.js';
 import { unansweredCall } from './messages.js';
 
 export type StoredItem = InputItem & { id: string };
@@ -46,9 +51,19 @@ export function normalise(item: InputItem): StoredItem {
   return { ...item, id, status: item.status ?? 'completed', content: content as never } as StoredItem;
 }
 
+/** Items of a list, and whether there are more. */
+export interface ListedItems {
+  readonly items: readonly StoredItem[];
+  readonly hasMore: boolean;
+}
+
+/** Items worked on before other requests get their turn. */
+const ITEMS_AT_ONCE = 500;
+
 @Injectable()
 export class ContextService {
   constructor(
+    @Inject(ENV) private readonly env: Pick<Env, 'MAX_BODY_BYTES'>,
     private readonly responses: ResponseRepository,
     private readonly conversations: ConversationLookup,
     private readonly compactions: CompactionsService,
@@ -73,14 +88,17 @@ export class ContextService {
 
   /** Everything said before this request, oldest first. */
   private async earlier(projectId: string, request: ContextRequest): Promise<InputItem[]> {
-    if (request.conversation !== undefined)
-      return this.conversations.items(projectId, conversationId(request.conversation));
+    if (request.conversation !== undefined) {
+      const id = conversationId(request.conversation);
+      this.checkSize(await this.conversations.size(projectId, id), 'conversation');
+      return this.conversations.items(projectId, id);
+    }
     return request.previous_response_id === undefined
       ? []
       : this.before(projectId, request.previous_response_id);
   }
 
-  /** Items of the response and all before it, oldest first. Throws 400 for an unknown id (contract §1.1). */
+  /** Items of the response and all before it, oldest first. Throws 400 for an unknown id. */
   private async before(projectId: string, previousId: string): Promise<InputItem[]> {
     const chain = await this.responses.chain(projectId, previousId);
     const first = chain[0];
@@ -91,11 +109,18 @@ export class ContextService {
         { param: 'previous_response_id' },
       );
     }
-    const byResponse = Map.groupBy(
-      await this.responses.itemsOf(chain.map((row) => row.id)),
-      (item) => item.responseId,
-    );
-    return chain.reverse().flatMap((row) => (byResponse.get(row.id) ?? []).map(toItem));
+    const ids = chain.map(({ id }) => id).reverse();
+    const sizes = await this.responses.sizes(ids);
+    this.checkSize(addSizes(sizes), 'previous_response_id');
+    const rows: ResponseItemRow[] = [];
+    for (const batch of batchesOf(sizes))
+      rows.push(...(await this.responses.itemsOf(batch.map((each) => each.id))));
+    const byResponse = Map.groupBy(rows, (row) => row.responseId);
+    return ids.flatMap((id) => (byResponse.get(id) ?? []).map(toItem));
+  }
+
+  private checkSize(size: Size, param: string): void {
+    checkContextSize(size, this.env.MAX_BODY_BYTES, param);
   }
 
   /** The request's own input, ready to be stored. */
@@ -104,10 +129,39 @@ export class ContextService {
       typeof input === 'string'
         ? [{ type: 'message', role: 'user', content: input } as InputItem]
         : (input ?? []);
-    const resolved = await Promise.all(
-      items.map(async (item) => (item.type === 'item_reference' ? this.resolve(projectId, item.id) : item)),
-    );
-    return resolved.map(normalise);
+    const referred = await this.referred(projectId, items);
+    const stored: StoredItem[] = [];
+    for (const item of items) {
+      stored.push(normalise(item.type === 'item_reference' ? referred.get(item.id)! : item));
+      if (stored.length % ITEMS_AT_ONCE === 0) await breathe();
+    }
+    return stored;
+  }
+
+  /** What item references stand for. Throws 404 for an unknown one, 400 when it is too much. */
+  private async referred(
+    projectId: string,
+    items: readonly InputItem[],
+  ): Promise<ReadonlyMap<string, InputItem>> {
+    const ids = items.flatMap((item) => (item.type === 'item_reference' ? [item.id] : []));
+    if (ids.length === 0) return new Map();
+    const heads = new Map((await this.responses.findItems(projectId, ids)).map((head) => [head.id, head]));
+    const unknown = ids.find((id) => !heads.has(id));
+    if (unknown !== undefined) {
+      throw new ApiError(
+        'not_found',
+        `Item with id '${unknown}' not found. Items are not kept when 'store' is false.`,
+        { param: 'input' },
+      );
+    }
+    const bytes = ids.reduce((sum, id) => sum + heads.get(id)!.bytes, 0);
+    this.checkSize({ items: ids.length, bytes }, 'input');
+    const found = new Map<string, InputItem>();
+    for (const batch of batchesOf([...heads.values()].map((head) => ({ ...head, items: 1 })))) {
+      for (const row of await this.responses.itemsByKey(batch.map(({ key }) => key)))
+        found.set(row.id, toItem(row));
+    }
+    return found;
   }
 
   /** Throws 400 when a function call of the conversation has no answer (contract §1.1). */
@@ -129,32 +183,32 @@ export class ContextService {
     return [...new Set(ids.reverse())];
   }
 
-  private async resolve(projectId: string, id: string): Promise<InputItem> {
-    const row = await this.responses.findItem(projectId, id);
-    if (!row) {
-      throw new ApiError(
-        'not_found',
-        `Item with id '${id}' not found. Items are not kept when 'store' is false.`,
-        { param: 'input' },
-      );
-    }
-    return toItem(row);
-  }
-
-  /** Input items of a response and of those before it, newest first. */
-  async listed(projectId: string, responseId: string): Promise<StoredItem[]> {
+  /**
+   * A page of the input items of a response, those of the responses before it included. It ends early when
+   * it would become too large for one reply; the rest is on the next page. Throws 404 for an unknown cursor.
+   */
+  async listed(projectId: string, responseId: string, query: PageQuery): Promise<ListedItems> {
     const chain = await this.responses.chain(projectId, responseId);
     if (chain.length === 0) throw notFound.response(responseId);
-    const byResponse = Map.groupBy(
-      await this.responses.itemsOf(chain.map((row) => row.id)),
-      (item) => item.responseId,
-    );
-    const own = (byResponse.get(responseId) ?? []).filter((item) => item.kind === 'input');
+    const heads = await this.responses.itemHeads(chain.map(({ id }) => id));
+    const byResponse = Map.groupBy(heads, (head) => head.responseId);
+    const own = (byResponse.get(responseId) ?? []).filter((head) => head.kind === 'input');
     const inherited = chain
       .slice(1)
       .reverse()
-      .flatMap((row) => byResponse.get(row.id) ?? []);
-    return [...inherited, ...own].map((row) => row.item as unknown as StoredItem);
+      .flatMap(({ id }) => byResponse.get(id) ?? []);
+    const all = [...inherited, ...own];
+    if (query.order === 'desc') all.reverse();
+    const from = query.after === undefined ? 0 : all.findIndex((head) => head.id === query.after) + 1;
+    if (query.after !== undefined && from === 0) throw notFound.cursor();
+    const [page = []] = batchesOf(all.slice(from, from + query.limit).map((head) => ({ ...head, items: 1 })));
+    const rows = new Map(
+      (await this.responses.itemsByKey(page.map(({ key }) => key))).map((row) => [row.key, row]),
+    );
+    return {
+      items: page.flatMap(({ key }) => (rows.has(key) ? [rows.get(key)!.item as unknown as StoredItem] : [])),
+      hasMore: all.length > from + page.length,
+    };
   }
 }
 

@@ -2,7 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { ApiError } from '../../common/api-error.js';
-import { FilesService } from '../../files/files.service.js';
+import { FilesService, type StoredFile } from '../../files/files.service.js';
 import { BlobsService } from '../../storage/blobs.service.js';
 import type { InputItem } from '../input.schema.js';
 import type { ContainerContext } from './container-context.js';
@@ -11,6 +11,9 @@ import type { PartNotes } from './messages.js';
 type MessagePart = Exclude<Extract<InputItem, { type: 'message' }>['content'], string>[number];
 type FilePart = Extract<MessagePart, { type: 'input_file' | 'input_image' }>;
 
+/** An image that a model is shown by its `file_id`, and all of them together. */
+export const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
+const MAX_IMAGE_BYTES_IN_ALL = 50 * 1024 * 1024;
 /** Longest head of a data URL: a type of content and its parameters. */
 const MOST_HEAD = 256;
 const NOT_BASE64 = /[^A-Za-z0-9+/_=-]/;
@@ -93,20 +96,42 @@ export class InputFiles {
     vision: boolean,
   ): Promise<Pick<PartNotes, 'pathOf' | 'imageOf'>> {
     const paths = new Map<FilePart, string>();
-    const images = new Map<FilePart, string>();
-    for (const { part, param, again } of filePartsOf(items, own)) {
-      try {
+    const parts = filePartsOf(items, own);
+    for (const { part, param, again } of parts) {
+      await unlessGone(again, async () => {
         const path = container ? await this.intoContainer(part, param, container, again) : null;
         if (!container) await this.check(projectId, part, param);
         if (path) paths.set(part, path);
-        if (part.type === 'input_image' && vision)
-          images.set(part, await this.imageUrl(projectId, part, param));
-      } catch (error) {
-        const gone = error instanceof ApiError && error.code === 'file_not_found';
-        if (!again || !gone) throw error;
-      }
+      });
     }
+    const images = vision ? await this.images(projectId, parts) : new Map<FilePart, string>();
     return { pathOf: (part) => paths.get(part) ?? null, imageOf: (part) => images.get(part) ?? null };
+  }
+
+  /**
+   * Data URLs of images, newest first. What the request itself shows must fit; of earlier turns, those that
+   * do not are left out.
+   */
+  private async images(projectId: string, parts: readonly PlacedPart[]): Promise<Map<FilePart, string>> {
+    const images = new Map<FilePart, string>();
+    let room = MAX_IMAGE_BYTES_IN_ALL;
+    for (const { part, param, again } of parts.toReversed()) {
+      if (part.type !== 'input_image') continue;
+      if (part.image_url) {
+        images.set(part, part.image_url);
+        continue;
+      }
+      await unlessGone(again, async () => {
+        const file = await this.files.get(projectId, part.file_id ?? '', `${param}.file_id`);
+        if (file.bytes > MAX_IMAGE_BYTES || file.bytes > room) {
+          if (!again) throw imageTooLarge(file, `${param}.file_id`);
+          return;
+        }
+        room -= file.bytes;
+        images.set(part, await this.imageUrl(file));
+      });
+    }
+    return images;
   }
 
   private async intoContainer(
@@ -163,13 +188,7 @@ export class InputFiles {
     return { name: `image.${EXTENSIONS[mime] ?? 'png'}`, data };
   }
 
-  private async imageUrl(
-    projectId: string,
-    part: Extract<FilePart, { type: 'input_image' }>,
-    param: string,
-  ): Promise<string> {
-    if (part.image_url) return part.image_url;
-    const file = await this.files.get(projectId, part.file_id ?? '', `${param}.file_id`);
+  private async imageUrl(file: StoredFile): Promise<string> {
     const chunks: Buffer[] = [];
     for await (const chunk of (await this.files.read(file)) as AsyncIterable<Buffer>) chunks.push(chunk);
     const extension = file.filename.slice(file.filename.lastIndexOf('.') + 1).toLowerCase();
@@ -177,3 +196,20 @@ export class InputFiles {
     return `data:${mime};base64,${Buffer.concat(chunks).toString('base64')}`;
   }
 }
+
+/** A file of an earlier turn may have been deleted since. */
+async function unlessGone(again: boolean, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const gone = error instanceof ApiError && error.code === 'file_not_found';
+    if (!again || !gone) throw error;
+  }
+}
+
+const imageTooLarge = (file: StoredFile, param: string): ApiError =>
+  new ApiError(
+    'invalid_value',
+    `Invalid '${param}': the image has ${file.bytes} bytes. A model is shown images of at most ${MAX_IMAGE_BYTES} bytes each, and of ${MAX_IMAGE_BYTES_IN_ALL} bytes together.`,
+    { param },
+  );

@@ -21,7 +21,7 @@ export interface PythonToolOptions {
   readonly responseId: string;
   readonly signal: AbortSignal;
   /** Data URL of a shown figure for models that can see; null sends a line of text. */
-  readonly imageUrl: ((file: ContainerFileRow) => Promise<string>) | null;
+  readonly imageUrl: ((file: ContainerFileRow) => Promise<string | null>) | null;
 }
 
 type Finished = Extract<RunEvent, { type: 'finished' }>;
@@ -47,7 +47,8 @@ async function resultParts(end: Finished, options: PythonToolOptions): Promise<L
       continue;
     }
     const image = end.images.find((row) => row.id === output.file_id);
-    if (image && options.imageUrl) parts.push({ type: 'image', url: await options.imageUrl(image) });
+    const url = image && options.imageUrl ? await options.imageUrl(image) : null;
+    if (url !== null) parts.push({ type: 'image', url });
     parts.push({
       type: 'text',
       text: image ? `[A figure was shown and saved as ${visible(image.path)}.]` : '[A figure was shown.]',

@@ -38,7 +38,7 @@ export interface RunInput {
   /** Null when the request has no code_interpreter tool. */
   readonly container: ContainerContext | null;
   readonly executions: ExecutionService;
-  readonly imageUrl: ((file: ContainerFileRow) => Promise<string>) | null;
+  readonly imageUrl: ((file: ContainerFileRow) => Promise<string | null>) | null;
   readonly signal: AbortSignal;
   /** Set when an earlier process began this run. */
   readonly resumed: Resumed | null;
@@ -254,10 +254,7 @@ export class ResponseRun {
     const tools = this.mayCallPython
       ? this.input.tools
       : this.input.tools.filter((tool) => tool.name !== PYTHON_TOOL);
-    const choice =
-      turn === 0
-        ? firstChoice(this.input.toolChoice)
-        : laterChoice(this.input.toolChoice);
+    const choice = turn === 0 ? firstChoice(this.input.toolChoice) : laterChoice(this.input.toolChoice);
     const { maxOutputTokens } = this.input.base;
     return {
       ...this.input.base,

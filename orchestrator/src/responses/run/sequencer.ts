@@ -102,6 +102,10 @@ export class Sequencer {
   }
 
   private end(change: Partial<ResponseObject>): void {
-    this.snapshot = { ...this.snapshot, ...change, output: this.items.filter(({ id }) => !this.dropped.has(id)) };
+    this.snapshot = {
+      ...this.snapshot,
+      ...change,
+      output: this.items.filter(({ id }) => !this.dropped.has(id)),
+    };
   }
 }
