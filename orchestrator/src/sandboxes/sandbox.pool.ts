@@ -1,20 +1,30 @@
 /**
  * Sandboxes ready to be used. A warm one costs a claim (milliseconds), a cold one a start (seconds).
  * Knows no containers: who uses a sandbox, and which may be given up, is told by a {@link Reclaimer}.
+ *
+ * One place starts sandboxes (`pump`): those somebody waits for before spares, a few at a time, each only
+ * when memory was set aside for it. Whoever waits takes the first one of their size that is ready,
+ * whatever it was started for.
  */
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { formatBytes, memoryBytes } from '../common/memory-size.js';
-import { Semaphore } from '../common/mutex.js';
+import { settledWithin } from '../common/settled-within.js';
 import { ENV } from '../config/config.module.js';
 import { type Env, MEMORY_SIZES, type MemorySize } from '../config/env.schema.js';
+import { MemoryAdmission } from './memory-admission.js';
 import type { Reclaimer } from './reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxSpec } from './sandbox.driver.js';
+import { StartQueue } from './start-queue.js';
 
-/** Memory a fresh sandbox really takes, with the data stack imported; measured in bench/. */
-const WARM_BYTES = 192 * 1024 ** 2;
-/** Seconds a refused client is asked to wait. */
-const RETRY_AFTER_SECONDS = 10;
+/** Milliseconds that an engine which does not answer is waited for before clients are told. */
+const ENGINE_PATIENCE_MS = 20_000;
+/** Milliseconds between two attempts on such an engine. */
+const ENGINE_RETRY_MS = 500;
+/** Milliseconds that a stop waits for sandboxes that are being started. */
+const LAST_STARTS_MS = 5_000;
+/** Sandboxes that may turn out dead, one after the other, before a client is told. */
+const MAX_DEAD = 8;
 
 export interface PoolState {
   readonly size: MemorySize;
@@ -23,40 +33,37 @@ export interface PoolState {
   readonly starting: number;
 }
 
-/** Throws 503 with `retry-after`. */
-const noCapacity = (message: string, cause?: unknown): ApiError =>
-  new ApiError('sandbox_capacity', message, {
-    cause,
-    headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
-  });
-
 @Injectable()
 export class SandboxPool implements BeforeApplicationShutdown {
   private readonly logger = new Logger(SandboxPool.name);
   private readonly warm: Record<MemorySize, Sandbox[]> = { '1g': [], '4g': [], '16g': [], '64g': [] };
-  private readonly starting: Record<MemorySize, number> = { '1g': 0, '4g': 0, '16g': 0, '64g': 0 };
   /** Sandboxes this process started and that still live, whoever has them. */
   private readonly own = new Set<string>();
-  private readonly gate: Semaphore;
+  private readonly queue = new StartQueue();
+  private readonly starts = new Set<Promise<void>>();
+  private readonly admission: MemoryAdmission;
   private reclaimer: Reclaimer = { giveUpIdlest: () => Promise.resolve(false) };
-  private onTaken: () => void = () => {};
   private draining = false;
+  private stopped = false;
+  /** No spare is started before somebody looks again: the last attempt failed, or memory is short. */
+  private refillHeld = false;
+  private engineDownSince: number | undefined;
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly driver: SandboxDriver,
     @Inject(ENV) private readonly env: Env,
   ) {
-    this.gate = new Semaphore(env.SANDBOX_PARALLEL_STARTS);
+    const sources = {
+      giveUpSpare: () => this.giveUpSpare(),
+      giveUpIdlest: (minIdleMs: number) => this.reclaimer.giveUpIdlest(minIdleMs),
+    };
+    this.admission = new MemoryAdmission(driver, env.MEMORY_FLOOR_BYTES, sources, this.logger);
   }
 
   /** Called once by the feature that binds sandboxes; it needs the pool, so it cannot be injected here. */
   setReclaimer(reclaimer: Reclaimer): void {
     this.reclaimer = reclaimer;
-  }
-
-  /** Called once by the refill job's owner: told whenever the pool got smaller. */
-  setTakenListener(listener: () => void): void {
-    this.onTaken = listener;
   }
 
   specOf(size: MemorySize): SandboxSpec {
@@ -69,45 +76,40 @@ export class SandboxPool implements BeforeApplicationShutdown {
   }
 
   /**
-   * A sandbox of this size for one container: warm if there is one, else started now. Rejects with
-   * 503 `sandbox_capacity` when the host is out of memory or the engine does not answer.
+   * A sandbox of this size for one container: warm if there is one, else the next that is ready. Rejects
+   * with 503 `sandbox_capacity` when the host is out of memory, when the engine has not answered for 20
+   * seconds, and after SANDBOX_START_TIMEOUT_MS in line.
    */
   async acquire(size: MemorySize): Promise<Sandbox> {
-    for (;;) {
-      const sandbox = this.warm[size].shift();
-      if (!sandbox) break;
-      this.onTaken();
+    for (let dead = 0; ; dead += 1) {
+      if (this.stopped) throw noCapacity('The server is being stopped.');
+      const sandbox = this.warm[size].shift() ?? (await this.wait(size));
       try {
         await sandbox.claim();
+        this.refill();
         return sandbox;
       } catch (error) {
-        this.logger.warn({ err: error, sandboxId: sandbox.id }, 'a warm sandbox was dead');
-        await this.driver.destroy(sandbox.id);
+        this.logger.warn({ err: error, sandboxId: sandbox.id }, 'a sandbox was dead before it was used');
+        this.discard(sandbox);
+        if (dead >= MAX_DEAD) throw couldNotStart(error);
       }
     }
-    await this.makeRoom();
-    const sandbox = await this.start(size);
-    await sandbox.claim();
-    this.onTaken();
-    return sandbox;
   }
 
-  /** One step towards the targets; called by the refill job. True when there is more to do. */
-  async refillOne(): Promise<boolean> {
-    if (this.draining) return false;
-    const size = MEMORY_SIZES.find((each) => this.missing(each) > 0);
-    if (!size) return false;
-    if (await this.isShortOfMemory()) {
-      this.logger.warn({ size }, 'not enough free memory to refill the pool');
-      return false;
-    }
-    const sandbox = await this.start(size);
-    if (this.draining) {
-      await this.driver.destroy(sandbox.id);
-      return false;
-    }
-    this.keepWarm(size, sandbox);
-    return MEMORY_SIZES.some((each) => this.missing(each) > 0);
+  /** Starts what is missing; called after boot, from time to time, and whenever one was taken. */
+  refill(): void {
+    this.refillHeld = false;
+    this.pump();
+  }
+
+  /** Resolves when nothing is being started any more. */
+  async settled(): Promise<void> {
+    while (this.starts.size > 0) await Promise.all(this.starts);
+  }
+
+  /** Called every second by the watch of the memory. */
+  watchMemory(): Promise<void> {
+    return this.admission.watch();
   }
 
   /** Live sandboxes this process started, warm or in use; the reconciler leaves them alone. */
@@ -125,7 +127,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
       size,
       target: this.env.SANDBOX_POOL[size],
       warm: this.warm[size].length,
-      starting: this.starting[size],
+      starting: this.queue.starting(size),
     }));
   }
 
@@ -134,79 +136,182 @@ export class SandboxPool implements BeforeApplicationShutdown {
     return this.env.SANDBOXES_AT_STOP === 'keep';
   }
 
-  /** Sandboxes that are being started right now, in all sizes. */
-  get startingCount(): number {
-    return MEMORY_SIZES.reduce((sum, size) => sum + this.starting[size], 0);
-  }
-
-  /** Ends the warm sandboxes; called at shutdown and when the server is drained. */
+  /** Ends the warm sandboxes and keeps no others warm; who waits is still served. Never rejects. */
   async drain(): Promise<void> {
     this.draining = true;
-    const sandboxes = MEMORY_SIZES.flatMap((size) => this.warm[size].splice(0));
-    await Promise.all(sandboxes.map((sandbox) => this.driver.destroy(sandbox.id)));
+    await Promise.all(
+      MEMORY_SIZES.flatMap((size) => this.warm[size].splice(0)).map((each) => this.end(each)),
+    );
   }
 
   resume(): void {
     this.draining = false;
-    this.onTaken();
+    this.refill();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.retry);
+    this.queue.rejectAll(noCapacity('The server is being stopped.'));
     await this.drain();
+    // What becomes ready now is ended at once; what takes longer is the next start's to sweep.
+    await settledWithin(LAST_STARTS_MS, this.settled());
+  }
+
+  private wait(size: MemorySize): Promise<Sandbox> {
+    const refusal = noCapacity(
+      'No sandbox became ready in time; too many are being started. Please retry in a moment.',
+    );
+    const waiting = this.queue.join(size, this.env.SANDBOX_START_TIMEOUT_MS, refusal);
+    this.pump();
+    return waiting;
+  }
+
+  /** Starts as many as may start at once. Takes their places before anything is awaited. */
+  private pump(): void {
+    if (this.retry !== undefined || this.stopped) return;
+    while (this.queue.running < this.env.SANDBOX_PARALLEL_STARTS) {
+      const wanted = this.queue.wanted();
+      const size = wanted ?? MEMORY_SIZES.find((each) => this.missing(each) > 0);
+      if (size === undefined) return;
+      this.queue.begin(size);
+      const start = this.start(size, wanted !== undefined).finally(() => {
+        this.starts.delete(start);
+        this.pump();
+      });
+      this.starts.add(start);
+    }
   }
 
   private missing(size: MemorySize): number {
-    return this.env.SANDBOX_POOL[size] - this.warm[size].length - this.starting[size];
+    if (this.draining || this.refillHeld) return 0;
+    return this.env.SANDBOX_POOL[size] - this.warm[size].length - this.queue.starting(size);
   }
 
-  private keepWarm(size: MemorySize, sandbox: Sandbox): void {
-    this.warm[size].push(sandbox);
-    void sandbox.closed.then(() => {
-      const index = this.warm[size].indexOf(sandbox);
-      if (index < 0) return;
-      this.warm[size].splice(index, 1);
-      void this.driver.destroy(sandbox.id);
-      if (!this.draining) this.onTaken();
-    });
-  }
-
-  private async start(size: MemorySize): Promise<Sandbox> {
-    this.starting[size] += 1;
+  /** One start, from the place it has taken to the hands it goes to. Never rejects. */
+  private async start(size: MemorySize, forUser: boolean): Promise<void> {
     try {
-      const sandbox = await this.gate.run(() => this.driver.create(this.specOf(size)));
-      this.own.add(sandbox.id);
-      void sandbox.closed.then(() => this.own.delete(sandbox.id));
-      return sandbox;
+      const sandbox = await this.create(size, forUser);
+      this.engineDownSince = undefined;
+      this.queue.end(size);
+      this.deliver(size, sandbox);
     } catch (error) {
-      if (error instanceof SandboxError) {
-        this.logger.error({ err: error, size }, 'a sandbox did not start');
-        throw noCapacity(
-          'The sandbox could not be started right now. Please retry; the operator finds the reason in the server log.',
-          error,
-        );
-      }
-      throw error;
+      this.queue.end(size);
+      this.failed(size, forUser, error);
+    }
+  }
+
+  private async create(size: MemorySize, forUser: boolean): Promise<Sandbox> {
+    const fits = await (forUser ? this.admission.reserveForUser() : this.admission.reserveForSpare());
+    if (!fits) throw this.shortOfMemory();
+    try {
+      const sandbox = await this.driver.create(this.specOf(size));
+      this.own.add(sandbox.id);
+      void sandbox.closed.then(() => this.ended(size, sandbox));
+      return sandbox;
     } finally {
-      this.starting[size] -= 1;
+      this.admission.release();
     }
   }
 
-  private async isShortOfMemory(): Promise<boolean> {
-    const { hostFreeBytes } = await this.driver.memory();
-    return hostFreeBytes - WARM_BYTES * this.startingCount < this.env.MEMORY_FLOOR_BYTES + WARM_BYTES;
+  private deliver(size: MemorySize, sandbox: Sandbox): void {
+    if (this.queue.hand(size, sandbox)) return;
+    if (!this.draining && this.warm[size].length < this.env.SANDBOX_POOL[size]) this.warm[size].push(sandbox);
+    else this.discard(sandbox);
   }
 
-  /** Gives up what nobody uses (idle containers first, then warm sandboxes) until one more fits. */
-  private async makeRoom(): Promise<void> {
-    while (await this.isShortOfMemory()) {
-      if (await this.reclaimer.giveUpIdlest(0)) continue;
-      const spare = this.warm[MEMORY_SIZES.find((size) => this.warm[size].length > 0) ?? '1g'].shift();
-      if (!spare) {
-        throw noCapacity(
-          `This server has less than ${formatBytes(this.env.MEMORY_FLOOR_BYTES)} of free memory and every sandbox is in use. Retry when a running execution has ended.`,
-        );
-      }
-      await this.driver.destroy(spare.id);
+  private failed(size: MemorySize, forUser: boolean, error: unknown): void {
+    if (!forUser) {
+      this.refillHeld = true;
+      this.logger.warn(
+        { err: error, size },
+        'a spare sandbox could not be started; the next look tries again',
+      );
+    }
+    if (error instanceof SandboxError && error.code === 'engine_unavailable') this.engineFailed(error);
+    // A start for a spare that fails leaves whoever waits to a start of their own.
+    else if (forUser) {
+      this.engineDownSince = undefined;
+      if (!(error instanceof ApiError)) this.logger.error({ err: error, size }, 'a sandbox did not start');
+      this.queue.rejectOne(size, error instanceof ApiError ? error : couldNotStart(error));
     }
   }
+
+  /** The engine may be on its way back: who waits goes on waiting, but not for ever. */
+  private engineFailed(error: SandboxError): void {
+    this.engineDownSince ??= Date.now();
+    if (Date.now() - this.engineDownSince >= ENGINE_PATIENCE_MS) {
+      this.logger.error({ err: error }, 'the sandbox engine does not answer');
+      this.queue.rejectAll(
+        noCapacity('The sandbox engine of this server does not answer at the moment. Please retry.', error),
+      );
+    }
+    if (this.stopped) return;
+    this.retry ??= setTimeout(() => {
+      this.retry = undefined;
+      this.pump();
+    }, ENGINE_RETRY_MS).unref();
+  }
+
+  /** A sandbox has ended for whatever reason. If it was warm, nobody else looks after its remains. */
+  private ended(size: MemorySize, sandbox: Sandbox): void {
+    this.own.delete(sandbox.id);
+    const index = this.warm[size].indexOf(sandbox);
+    if (index < 0) return;
+    this.warm[size].splice(index, 1);
+    this.discard(sandbox);
+    this.pump();
+  }
+
+  /** Ends one warm sandbox, of the size that has most of them. */
+  private async giveUpSpare(): Promise<boolean> {
+    const [size] = MEMORY_SIZES.toSorted((a, b) => this.warm[b].length - this.warm[a].length);
+    const spare = this.warm[size!].shift();
+    if (!spare) return false;
+    this.refillHeld = true;
+    this.logger.warn({ size, sandboxId: spare.id }, 'gave up a spare sandbox: memory is short');
+    await this.end(spare);
+    return true;
+  }
+
+  private discard(sandbox: Sandbox): void {
+    void this.end(sandbox);
+  }
+
+  /** Never rejects: what the engine could not remove now is the sweep's to remove. */
+  private async end(sandbox: Sandbox): Promise<void> {
+    this.own.delete(sandbox.id);
+    try {
+      await this.driver.destroy(sandbox.id);
+    } catch (error) {
+      this.logger.warn(
+        { err: error, sandboxId: sandbox.id },
+        'a sandbox could not be removed; the next sweep tries again',
+      );
+    }
+  }
+
+  private shortOfMemory(): ApiError {
+    return noCapacity(
+      `This server has less than ${formatBytes(this.env.MEMORY_FLOOR_BYTES)} of free memory, and no sandbox can be given up for another. Retry when a running execution has ended.`,
+    );
+  }
+}
+
+/** Seconds a refused client is asked to wait. */
+const RETRY_AFTER_SECONDS = 10;
+
+/** 503 with `retry-after`. */
+function noCapacity(message: string, cause?: unknown): ApiError {
+  return new ApiError('sandbox_capacity', message, {
+    cause,
+    headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
+  });
+}
+
+function couldNotStart(cause: unknown): ApiError {
+  return noCapacity(
+    'The sandbox could not be started right now. Please retry; the operator finds the reason in the server log.',
+    cause,
+  );
 }

@@ -1,43 +1,83 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ApiError } from '../../../orchestrator/src/common/api-error.js';
 import { parseEnv } from '../../../orchestrator/src/config/env.js';
-import { SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
+import { WARM_BYTES } from '../../../orchestrator/src/sandboxes/memory-admission.js';
+import { type SandboxId, SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../../../orchestrator/src/sandboxes/sandbox.pool.js';
 import { FakeSandboxDriver } from '../../fakes/sandboxes/fake.driver.js';
 
 const GIB = 1024 ** 3;
 const POOL = '1g=2,4g=1';
+const NO_POOL = '1g=0';
 
 const driver = (): FakeSandboxDriver => new FakeSandboxDriver();
-const poolOn = (on: FakeSandboxDriver, sizes = POOL): SandboxPool =>
-  new SandboxPool(on, parseEnv({ SANDBOX_POOL: sizes, MEMORY_FLOOR_BYTES: '1g' }));
+const poolOn = (on: FakeSandboxDriver, sizes = POOL, env = {}): SandboxPool => {
+  const pool = new SandboxPool(on, parseEnv({ SANDBOX_POOL: sizes, MEMORY_FLOOR_BYTES: '1g', ...env }));
+  onTestFinished(() => pool.beforeApplicationShutdown());
+  return pool;
+};
 
 async function filled(on: FakeSandboxDriver, sizes = POOL): Promise<SandboxPool> {
   const pool = poolOn(on, sizes);
-  while (await pool.refillOne());
+  pool.refill();
+  await pool.settled();
   return pool;
 }
 
 const alive = (on: FakeSandboxDriver): number =>
   [...on.engine.machines.values()].filter((machine) => machine.alive).length;
+const warm = (pool: SandboxPool): number => pool.state().reduce((sum, each) => sum + each.warm, 0);
+const refusalOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'not refused',
+    (error: unknown) => error,
+  );
+
+/** A host with room for this many sandboxes above the floor; each takes what a fresh one takes. */
+function hostWithRoomFor(on: FakeSandboxDriver, count: number): void {
+  on.memory = () =>
+    Promise.resolve({
+      usedBytes: alive(on) * WARM_BYTES,
+      hostFreeBytes: GIB + (count - alive(on)) * WARM_BYTES,
+    });
+}
+
+/** Creates that end when the test says so, in the order in which they were asked for. */
+function heldStarts(on: FakeSandboxDriver): (() => void)[] {
+  const doors: (() => void)[] = [];
+  const create = on.create.bind(on);
+  on.create = async (spec) => {
+    await new Promise<void>((resolve) => doors.push(resolve));
+    return create(spec);
+  };
+  return doors;
+}
+
+/** The engine is away: whatever is asked of it fails. */
+function engineAway(on: FakeSandboxDriver): () => void {
+  const { create, destroy } = on;
+  const away = () => Promise.reject(new SandboxError('engine_unavailable', 'the engine does not answer'));
+  Object.assign(on, { create: away, destroy: away });
+  return () => Object.assign(on, { create, destroy });
+}
 
 describe('SandboxPool', () => {
-  let pool: SandboxPool | undefined;
-  afterEach(() => pool?.drain());
-
   it('is filled up to its targets, and hands out what is warm', async () => {
     const on = driver();
-    pool = await filled(on);
+    const pool = await filled(on);
     expect(alive(on)).toBe(3);
     const taken = await pool.acquire('1g');
     expect(on.engine.machines.has(taken.id)).toBe(true);
-    expect(on.created).toHaveLength(3);
-    expect(pool.state().find(({ size }) => size === '1g')).toMatchObject({ target: 2, warm: 1 });
+    expect(pool.state().find(({ size }) => size === '1g')).toMatchObject({ target: 2, warm: 1, starting: 1 });
+    await pool.settled();
+    expect(warm(pool)).toBe(3);
+    expect(on.created).toHaveLength(4);
   });
 
   it('starts one of a size that is not warm, and leaves the others', async () => {
     const on = driver();
-    pool = await filled(on);
+    const pool = await filled(on);
     await pool.acquire('16g');
     expect(on.created.at(-1)?.memoryBytes).toBe(16 * GIB);
     expect(alive(on)).toBe(4);
@@ -45,24 +85,95 @@ describe('SandboxPool', () => {
 
   it('hands out none that died meanwhile', async () => {
     const on = driver();
-    pool = await filled(on);
+    const pool = await filled(on, '1g=2');
     on.faults.nextClaim = new SandboxError('gone', 'the sandbox has ended');
     const taken = await pool.acquire('1g');
     expect(on.engine.machines.get(taken.id)?.alive).toBe(true);
-    expect(alive(on)).toBe(2);
+    await pool.settled();
+    expect(alive(on)).toBe(3);
   });
 
-  it('does not refill below the floor of free memory', async () => {
+  it('keeps none warm while it is drained', async () => {
+    const on = driver();
+    const pool = await filled(on);
+    await pool.drain();
+    expect(alive(on)).toBe(0);
+    pool.refill();
+    await pool.settled();
+    expect(alive(on)).toBe(0);
+    pool.resume();
+    await pool.settled();
+    expect(warm(pool)).toBe(3);
+  });
+
+  it('starts those that somebody waits for before spares', async () => {
+    const on = driver();
+    const doors = heldStarts(on);
+    const pool = poolOn(on, '1g=3,4g=3');
+    pool.refill();
+    await vi.waitFor(() => expect(doors).toHaveLength(2));
+    const taken = pool.acquire('64g');
+    doors.shift()!();
+    await vi.waitFor(() => expect(doors).toHaveLength(2));
+    doors.pop()!();
+    expect((await taken).spec.memoryBytes).toBe(64 * GIB);
+    expect(on.created.map(({ memoryBytes }) => memoryBytes / GIB)).toEqual([1, 64]);
+    Object.assign(doors, { push: (open: () => void) => open() });
+    for (const open of doors) open();
+  });
+
+  it('gives whoever waits the first that is ready, whatever it was started for', async () => {
+    const on = driver();
+    const doors = heldStarts(on);
+    const pool = poolOn(on, '1g=2');
+    pool.refill();
+    await vi.waitFor(() => expect(doors).toHaveLength(2));
+    const taken = pool.acquire('1g');
+    doors[1]!();
+    await taken;
+    expect(on.created).toHaveLength(1);
+    Object.assign(doors, { push: (open: () => void) => open() });
+    for (const open of doors) open();
+  });
+
+  it('starts nothing after it was stopped, and refuses who waits', async () => {
+    const on = driver();
+    const doors = heldStarts(on);
+    const pool = poolOn(on, NO_POOL);
+    const waiting = refusalOf(pool.acquire('1g'));
+    await vi.waitFor(() => expect(doors).toHaveLength(1));
+    const stopped = pool.beforeApplicationShutdown();
+    doors[0]!();
+    await stopped;
+    expect(await waiting).toMatchObject({ code: 'sandbox_capacity' });
+    expect(alive(on)).toBe(0);
+    expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
+  });
+});
+
+describe('when memory is short, the pool', () => {
+  it('does not refill below the floor', async () => {
     const on = driver();
     on.faults.memory = { hostFreeBytes: 1.1 * GIB };
-    pool = poolOn(on);
-    expect(await pool.refillOne()).toBe(false);
+    expect(warm(await filled(on))).toBe(0);
     expect(alive(on)).toBe(0);
   });
 
-  it('below the floor gives up idle containers first, then warm sandboxes one by one, then refuses', async () => {
+  it('starts no more than fit, however many ask at once', async () => {
     const on = driver();
-    pool = await filled(on);
+    hostWithRoomFor(on, 1);
+    const pool = poolOn(on, NO_POOL, { SANDBOX_PARALLEL_STARTS: '8' });
+    const all = await Promise.allSettled(Array.from({ length: 64 }, () => pool.acquire('1g')));
+    expect(on.created).toHaveLength(1);
+    expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const each of all) {
+      if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'sandbox_capacity' });
+    }
+  });
+
+  it('gives up spares first, then idle containers, and refuses when none is left', async () => {
+    const on = driver();
+    const pool = await filled(on);
     const order: string[] = [];
     let idle = 2;
     pool.setReclaimer({
@@ -73,10 +184,9 @@ describe('SandboxPool', () => {
         return Promise.resolve(true);
       },
     });
-    on.faults.memory = { hostFreeBytes: GIB };
-    const refusal = await pool.acquire('16g').catch((error: unknown) => error);
-    expect(order).toEqual(['idle, 3 alive', 'idle, 3 alive']);
-    expect(alive(on)).toBe(0);
+    on.faults.memory = { hostFreeBytes: GIB, usedBytes: 4 * GIB };
+    const refusal = await refusalOf(pool.acquire('16g'));
+    expect(order).toEqual(['idle, 0 alive', 'idle, 0 alive']);
     expect(refusal).toBeInstanceOf(ApiError);
     expect(refusal).toMatchObject({ code: 'sandbox_capacity', headers: { 'retry-after': '10' } });
     expect(on.created).toHaveLength(3);
@@ -84,48 +194,121 @@ describe('SandboxPool', () => {
 
   it('gives up no more than is needed', async () => {
     const on = driver();
-    pool = await filled(on);
-    on.faults.memory = { hostFreeBytes: GIB };
-    pool.setReclaimer({
-      giveUpIdlest: () => {
-        on.faults.memory = { hostFreeBytes: 8 * GIB };
-        return Promise.resolve(true);
-      },
-    });
-    await pool.acquire('16g');
-    expect(alive(on)).toBe(4);
-  });
-
-  it('gives up one warm sandbox for one that is needed, and loses none', async () => {
-    const on = driver();
-    pool = await filled(on);
-    on.faults.memory = { hostFreeBytes: GIB };
-    const destroy = on.destroy.bind(on);
-    on.destroy = async (id) => {
-      await destroy(id);
-      on.faults.memory = { hostFreeBytes: 8 * GIB };
-    };
+    const pool = await filled(on);
+    hostWithRoomFor(on, 3);
     await pool.acquire('16g');
     // Two of the three that were warm are still there and still known; the third made room.
     expect(alive(on)).toBe(3);
-    expect(pool.state().reduce((sum, { warm }) => sum + warm, 0)).toBe(2);
+    expect(warm(pool)).toBe(2);
   });
 
-  it('tells a client to come back when the engine cannot start one', async () => {
+  it('leaves recent containers alone', async () => {
     const on = driver();
-    pool = poolOn(on, '1g=0');
-    on.faults.nextCreate = new SandboxError('engine_unavailable', 'the engine does not answer');
-    await expect(pool.acquire('1g')).rejects.toMatchObject({ code: 'sandbox_capacity' });
+    const pool = poolOn(on, NO_POOL);
+    const asked: number[] = [];
+    pool.setReclaimer({ giveUpIdlest: (minIdleMs) => Promise.resolve(asked.push(minIdleMs) < 0) });
+    on.faults.memory = { hostFreeBytes: GIB, usedBytes: 4 * GIB };
+    await refusalOf(pool.acquire('1g'));
+    expect(asked).toEqual([10_000]);
+  });
+
+  it('takes nobody’s variables when somebody else has the memory', async () => {
+    const on = driver();
+    const pool = poolOn(on, NO_POOL);
+    const giveUpIdlest = vi.fn(() => Promise.resolve(true));
+    pool.setReclaimer({ giveUpIdlest });
+    on.faults.memory = { hostFreeBytes: 0.2 * GIB, usedBytes: 0.5 * GIB };
+    expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
+    await pool.watchMemory();
+    expect(giveUpIdlest).not.toHaveBeenCalled();
+  });
+
+  it('gives up one at a time while code that runs takes it', async () => {
+    const on = driver();
+    const pool = await filled(on);
+    const giveUpIdlest = vi.fn(() => Promise.resolve(true));
+    pool.setReclaimer({ giveUpIdlest });
+    on.faults.memory = { hostFreeBytes: 0.9 * GIB, usedBytes: 4 * GIB };
+    await pool.watchMemory();
+    expect([warm(pool), giveUpIdlest.mock.calls.length]).toEqual([2, 0]);
+    await pool.watchMemory();
+    await pool.watchMemory();
+    await pool.watchMemory();
+    expect([warm(pool), giveUpIdlest.mock.calls.length]).toEqual([0, 1]);
+    on.faults.memory = { hostFreeBytes: 2 * GIB, usedBytes: 4 * GIB };
+    await pool.watchMemory();
+    expect(giveUpIdlest).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('when the engine goes away, the pool', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('outlives warm sandboxes that end and cannot be removed', async () => {
+    const lost = vi.fn();
+    process.on('unhandledRejection', lost);
+    onTestFinished(() => void process.off('unhandledRejection', lost));
+    const on = driver();
+    const pool = await filled(on);
+    const back = engineAway(on);
+    for (const id of [...on.engine.machines.keys()]) on.engine.kill(id);
+    await nextTurn();
+    await pool.settled();
+    await nextTurn();
+    expect(lost).not.toHaveBeenCalled();
+    expect(warm(pool)).toBe(0);
+    // None is claimed any more, so the sweep removes what is left of them.
+    expect(pool.ownIds().size).toBe(0);
+    await pool.drain();
+    back();
+  });
+
+  it('waits for it to come back', async () => {
+    vi.useFakeTimers();
+    const on = driver();
+    const pool = poolOn(on, NO_POOL);
+    const back = engineAway(on);
+    const taken = pool.acquire('1g');
+    await vi.advanceTimersByTimeAsync(5_000);
+    back();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(on.engine.machines.has((await taken).id as SandboxId)).toBe(true);
+  });
+
+  it('tells clients to come back when it stays away, at once when it has been away for long', async () => {
+    vi.useFakeTimers();
+    const on = driver();
+    const pool = poolOn(on, NO_POOL);
+    engineAway(on);
+    const first = refusalOf(pool.acquire('1g'));
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(await first).toMatchObject({ code: 'sandbox_capacity', headers: { 'retry-after': '10' } });
+    const second = refusalOf(pool.acquire('1g'));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await second).toMatchObject({ code: 'sandbox_capacity' });
+  });
+
+  it('refuses at once what the engine refuses to start', async () => {
+    const on = driver();
+    const pool = poolOn(on, NO_POOL);
+    on.faults.nextCreate = new SandboxError('start_failed', 'no such image');
+    expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
     await expect(pool.acquire('1g')).resolves.toBeDefined();
   });
 
-  it('keeps none warm while it is drained', async () => {
+  it('lets nobody wait for longer than a start may take', async () => {
+    vi.useFakeTimers();
     const on = driver();
-    pool = await filled(on);
-    await pool.drain();
+    const doors = heldStarts(on);
+    const pool = poolOn(on, NO_POOL, { SANDBOX_PARALLEL_STARTS: '1' });
+    const waiting = [refusalOf(pool.acquire('1g')), refusalOf(pool.acquire('4g'))];
+    await vi.advanceTimersByTimeAsync(61_000);
+    for (const refusal of await Promise.all(waiting)) {
+      expect(refusal).toMatchObject({ code: 'sandbox_capacity' });
+    }
+    // What becomes ready for nobody is not kept.
+    doors[0]!();
+    await pool.settled();
     expect(alive(on)).toBe(0);
-    expect(await pool.refillOne()).toBe(false);
-    pool.resume();
-    expect(await pool.refillOne()).toBe(true);
   });
 });
