@@ -2,25 +2,32 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { Logger } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
 import { AppModule } from './app.module.js';
 import { AuthService } from './auth/auth.service.js';
+import { settledWithin } from './common/settled-within.js';
 import type { Env } from './config/env.schema.js';
 import { type DatabaseOwner, ownDatabase } from './database/database-owner.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { type FolderOwner, ownFolder } from './database/folder-owner.js';
 import { migrate } from './database/migrate.js';
+import { DrainService } from './drain/drain.service.js';
 import { greeting } from './greeting.js';
 import { createApp } from './http/create-app.js';
 import { DockerSandboxDriver } from './sandboxes/docker/docker.driver.js';
+import { RunningWork } from './sandboxes/running-work.js';
 import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
 
 /**
- * Milliseconds that requests may take to end after the server was told to stop; then their connections are
- * closed, which ends what they wait for. Whoever stops a server kills it after 30 s or more.
+ * Milliseconds after the server was told to stop until running code is interrupted, until the connections
+ * of requests that still wait are closed, and until the rest is left as it is. Whoever stops a server
+ * kills it after 30 s or more, and PostgreSQL has to be stopped before.
  */
+const LAST_CODE_MS = 8_000;
 const LAST_REQUESTS_MS = 12_000;
+const LAST_OF_ALL_MS = 25_000;
 
 export interface RunningServer {
   readonly app: NestFastifyApplication;
@@ -54,6 +61,8 @@ function makeDriver(env: Env, dataDir: string): SandboxDriver {
     installationId: installationId(dataDir),
     maxProcesses: env.SANDBOX_MAX_PROCESSES,
     ...(env.SANDBOX_CPUS === undefined ? {} : { cpus: env.SANDBOX_CPUS }),
+    ...(env.SANDBOX_CGROUP_PARENT === undefined ? {} : { cgroupParent: env.SANDBOX_CGROUP_PARENT }),
+    floorBytes: env.MEMORY_FLOOR_BYTES,
     headroomBytes: env.SANDBOX_HEADROOM_BYTES,
     startTimeoutMs: env.SANDBOX_START_TIMEOUT_MS,
     allowInsecure: env.ALLOW_INSECURE_SANDBOX,
@@ -76,14 +85,22 @@ async function checkDriver(driver: SandboxDriver, env: Env): Promise<void> {
   }
 }
 
-/** A client may wait for a model that says nothing, for as long as the model's time limit is. */
+/**
+ * New work is refused, code that runs may end, then everything closes. Nothing that fails or hangs, such as
+ * an engine that is gone, keeps what comes after it from being stopped. Never rejects.
+ */
 async function close(app: NestFastifyApplication): Promise<void> {
+  const failed = (error: unknown) => new Logger('Stop').error({ err: error }, 'a part could not be stopped');
+  // A client may wait for a model that says nothing, for as long as the model's time limit is.
   const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), LAST_REQUESTS_MS);
-  try {
-    await app.close();
-  } finally {
-    clearTimeout(cut);
-  }
+  const inOrder = async () => {
+    const drained = app.get(DrainService).drain();
+    await app.get(RunningWork, { strict: false }).settle(LAST_CODE_MS).catch(failed);
+    await settledWithin(LAST_CODE_MS, drained);
+    await app.close().catch(failed);
+  };
+  await settledWithin(LAST_OF_ALL_MS, inOrder());
+  clearTimeout(cut);
 }
 
 export interface BootOptions {

@@ -167,6 +167,10 @@ export const envSchema = z.object({
     .positive()
     .optional()
     .meta({ description: 'CPUs one sandbox may use; when absent all.', unit: 'CPUs' }),
+  SANDBOX_CGROUP_PARENT: text(
+    'cgroup below which all sandboxes share a limit of memory; when absent /code-interpreter, and with an engine on systemd the engine’s own. There name a slice of yours.',
+    'path or slice',
+  ),
   SANDBOXES_AT_STOP: z.enum(['keep', 'remove']).default('keep').meta({
     description:
       'What an orderly stop does with the sandboxes of running containers: keep them, so that the next start finds their variables, or remove them. npm start removes them when it stops its own engine.',
@@ -175,7 +179,7 @@ export const envSchema = z.object({
   }),
   MEMORY_FLOOR_BYTES: bytes(
     '1g',
-    'Free memory of the host below which no sandbox is started and idle ones are given up.',
+    'Free memory of the host below which no sandbox is started, spare and idle ones are given up, and at half of which running ones meet their limit.',
   ),
   MEMORY_POOL_BYTES: bytes(
     '64g',

@@ -13,6 +13,7 @@ import { ExecutionRepository } from './execution.repository.js';
 import { ExecutionService } from './execution.service.js';
 import { ExecutionsController } from './executions.controller.js';
 import { FileImporter } from './file-importer.js';
+import { RunningWork } from '../sandboxes/running-work.js';
 import { ContainerHolds } from './holds.js';
 import { Persistence } from './persistence.js';
 import { PoolProcessor } from './pool.processor.js';
@@ -32,6 +33,7 @@ import { SweepService } from './sweep.service.js';
     ContainersService,
     ContainerFilesService,
     ExecutionService,
+    { provide: RunningWork, useExisting: ExecutionService },
     ContainerHolds,
     ContainerMemory,
     Persistence,

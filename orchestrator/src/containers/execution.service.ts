@@ -4,11 +4,11 @@
  * `finished` is told, whether anybody still listens or not.
  */
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { KeyedMutex } from '../common/mutex.js';
 import type { Page, PageQuery } from '../common/pagination.js';
+import { settledWithin } from '../common/settled-within.js';
 import { storableText } from '../common/text.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
@@ -147,9 +147,9 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
   async settle(ms: number): Promise<void> {
     this.isStopping = true;
     const over = Promise.allSettled([...this.running.values()].map((running) => running.over));
-    if (await endsWithin(over, ms)) return;
+    await settledWithin(ms, over);
     for (const { run } of this.running.values()) run.interrupt();
-    await endsWithin(over, LAST_WORDS_MS);
+    await settledWithin(LAST_WORDS_MS, over);
   }
 
   /** Closes rows that look as if they still ran, though nothing here runs them; called by the sweep. */
@@ -186,17 +186,5 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
       timeoutMs: Math.min(asked, this.env.EXECUTION_MAX_TIMEOUT_MS),
     };
     return this.executions.insert(row, isIdle);
-  }
-}
-
-async function endsWithin(over: Promise<unknown>, ms: number): Promise<boolean> {
-  const timer = new AbortController();
-  try {
-    return await Promise.race([
-      over.then(() => true),
-      sleep(ms, false, { signal: timer.signal }).catch(() => false),
-    ]);
-  } finally {
-    timer.abort();
   }
 }

@@ -61,6 +61,7 @@ export class TestInstallation {
       channelDir: this.channelDir,
       installationId: this.id,
       maxProcesses: DEFAULTS.SANDBOX_MAX_PROCESSES,
+      floorBytes: DEFAULTS.MEMORY_FLOOR_BYTES,
       headroomBytes: DEFAULTS.SANDBOX_HEADROOM_BYTES,
       startTimeoutMs: 60_000,
       allowInsecure: false,

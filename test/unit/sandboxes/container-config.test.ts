@@ -44,6 +44,12 @@ describe('what Docker is asked for', () => {
     expect(host()).toMatchObject({ Memory: GIB + 134_217_728, MemorySwap: GIB + 134_217_728 });
   });
 
+  it('goes before the host’s own processes when memory runs out, and runs below the parent of all', () => {
+    expect(host().OomScoreAdj).toBeGreaterThanOrEqual(500);
+    expect(host()).not.toHaveProperty('CgroupParent');
+    expect(host({ cgroupParent: '/all' }).CgroupParent).toBe('/all');
+  });
+
   it('bounds processes inside, and far above that outside', () => {
     expect(host().Ulimits).toContainEqual({ Name: 'nproc', Soft: 128, Hard: 128 });
     expect(host().PidsLimit).toBeGreaterThanOrEqual(1_024 + 128);

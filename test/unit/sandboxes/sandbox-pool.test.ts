@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ApiError } from '../../../orchestrator/src/common/api-error.js';
@@ -6,6 +7,8 @@ import { WARM_BYTES } from '../../../orchestrator/src/sandboxes/memory-admission
 import { type SandboxId, SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../../../orchestrator/src/sandboxes/sandbox.pool.js';
 import { FakeSandboxDriver } from '../../fakes/sandboxes/fake.driver.js';
+
+Logger.overrideLogger(false);
 
 const GIB = 1024 ** 3;
 const POOL = '1g=2,4g=1';

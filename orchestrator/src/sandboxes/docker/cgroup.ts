@@ -28,15 +28,19 @@ export function parseProcessCgroup(text: string): CgroupPlace | undefined {
 const unescapeMount = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** `/proc/self/mountinfo` → the directory of `place` on this host. */
-export function cgroupDirectory(mountinfo: string, place: CgroupPlace): string | undefined {
+/** `/proc/self/mountinfo` → the directory of `place` on this host, in the hierarchy of `controller`. */
+export function cgroupDirectory(
+  mountinfo: string,
+  place: CgroupPlace,
+  controller = 'memory',
+): string | undefined {
   for (const line of mountinfo.split('\n')) {
     const [before, after] = line.split(' - ');
     const [type, , superOptions] = after?.split(' ') ?? [];
     const fits =
       place.version === 2
         ? type === 'cgroup2'
-        : type === 'cgroup' && superOptions?.split(',').includes('memory') === true;
+        : type === 'cgroup' && superOptions?.split(',').includes(controller) === true;
     const [, , , root, mountPoint] = before?.split(' ') ?? [];
     if (!fits || root === undefined || mountPoint === undefined) continue;
     const top = unescapeMount(root);

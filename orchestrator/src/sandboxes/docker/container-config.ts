@@ -13,6 +13,8 @@ const TMP_BYTES = 1_073_741_824;
 const SHM_BYTES = 67_108_864;
 const MAX_LOG = '1m';
 const MAX_OPEN_FILES = 4_096;
+/** Added to a sandbox's badness when the host runs out of memory: it goes before what the host needs. */
+const OOM_SCORE_ADJ = 600;
 /**
  * Tasks that the host may see. Running into it kills the whole sandbox, so it is a last resort far
  * above what `maxProcesses` inside can cause: each guest thread needs a few host threads.
@@ -37,6 +39,8 @@ export interface ContainerSettings {
   readonly cpus?: number;
   /** Bytes between what is promised to user code and the host's hard limit. */
   readonly headroomBytes: number;
+  /** The cgroup above all sandboxes, as the engine names it; the engine's own if absent. */
+  readonly cgroupParent?: string;
   /** The engine's API takes OCI annotations (1.43 and newer). */
   readonly annotations: boolean;
 }
@@ -127,6 +131,8 @@ function hostConfig(spec: SandboxSpec, settings: ContainerSettings): Docker.Host
     IpcMode: 'private',
     Memory: memory,
     MemorySwap: memory,
+    OomScoreAdj: OOM_SCORE_ADJ,
+    ...(settings.cgroupParent === undefined ? {} : { CgroupParent: settings.cgroupParent }),
     PidsLimit: pidsLimit(settings.maxProcesses),
     ...(settings.cpus === undefined ? {} : { NanoCpus: Math.round(settings.cpus * 1e9) }),
     ShmSize: SHM_BYTES,

@@ -3,6 +3,7 @@ import Docker from 'dockerode';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SandboxError } from '../sandbox.driver.js';
 import { classify, toEngineError, type EngineOperation } from './engine-errors.js';
+import type { CgroupSetup } from './parent-cgroup.js';
 import { INSTALLATION_LABEL } from './sandbox-labels.js';
 
 /** Silence of the engine after which a request counts as failed, in milliseconds. */
@@ -14,6 +15,13 @@ export interface EngineFacts {
   readonly version: string;
   readonly apiVersion: string;
   readonly runtimes: readonly string[];
+  readonly cgroups: CgroupSetup;
+}
+
+interface EngineInfo {
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+  readonly CgroupDriver?: string;
+  readonly CgroupVersion?: string;
 }
 
 export interface ContainerState {
@@ -74,12 +82,13 @@ export class DockerEngine {
     return translated('ask', async () => {
       const [version, info] = await Promise.all([
         this.#docker.version(),
-        this.#docker.info() as Promise<{ Runtimes?: Record<string, unknown> }>,
+        this.#docker.info() as Promise<EngineInfo>,
       ]);
       return {
         version: version.Version,
         apiVersion: version.ApiVersion,
         runtimes: Object.keys(info.Runtimes ?? {}),
+        cgroups: { driver: info.CgroupDriver ?? '', version: info.CgroupVersion === '2' ? 2 : 1 },
       };
     });
   }

@@ -9,7 +9,7 @@ import {
   type SandboxInfo,
   type SandboxSpec,
 } from '../sandbox.driver.js';
-import { hostFreeBytes, MemoryCgroup } from './cgroup.js';
+import { MemoryCgroup } from './cgroup.js';
 import { ChannelDir } from './channel-dir.js';
 import { bootSupervisor, reconnectSupervisor } from './boot.js';
 import { toCreateOptions, type ContainerSettings } from './container-config.js';
@@ -17,6 +17,7 @@ import { DockerEngine, type ContainerState } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
 import { HostCheck } from './host-check.js';
 import { endSentry, killLeftovers } from './leftover-processes.js';
+import { HostLimits } from './host-limits.js';
 import { fromLabels, installationPrefix, toLabels } from './sandbox-labels.js';
 import type { SupervisorClient } from './supervisor-client.js';
 import { goneError } from './supervisor-errors.js';
@@ -42,6 +43,10 @@ export interface DockerDriverOptions {
   readonly maxProcesses: number;
   /** CPUs per sandbox, e.g. 1.5; no limit if absent. */
   readonly cpus?: number;
+  /** The cgroup below which all sandboxes run, or the slice with an engine on systemd. */
+  readonly cgroupParent?: string;
+  /** Memory of the host that sandboxes leave free, in bytes. */
+  readonly floorBytes: number;
   /** Bytes between the memory promised to user code and the host's hard limit. */
   readonly headroomBytes: number;
   /** From `create` to a ready kernel, and for a restarted kernel. Milliseconds. */
@@ -67,12 +72,14 @@ export class DockerSandboxDriver extends SandboxDriver {
   readonly #sandboxes = new Map<SandboxId, DockerSandbox>();
   /** Neither listed nor anybody else's business until they are up. */
   readonly #starting = new Set<string>();
+  readonly #limits: HostLimits;
 
   constructor(options: DockerDriverOptions) {
     super();
     this.#options = options;
     this.#engine = new DockerEngine(options.dockerHost);
     this.#prefix = installationPrefix(options.installationId);
+    this.#limits = new HostLimits(options, this.#prefix.slice(0, -1));
     this.#channels = new ChannelDir(options.channelDir, this.#prefix);
     this.#hostCheck = new HostCheck({
       engine: this.#engine,
@@ -89,8 +96,10 @@ export class DockerSandboxDriver extends SandboxDriver {
     return this.#hostCheck.check();
   }
 
-  override async create(spec: SandboxSpec): Promise<Sandbox> {
+  override async create(asked: SandboxSpec): Promise<Sandbox> {
+    const spec = this.#limits.fitting(asked);
     const facts = await this.#hostCheck.requireIsolation();
+    await this.#limits.prepare(facts.cgroups);
     const id = newId();
     const beganAt = performance.now();
     this.#starting.add(id);
@@ -159,12 +168,13 @@ export class DockerSandboxDriver extends SandboxDriver {
   override async memory(): Promise<{ readonly usedBytes: number; readonly hostFreeBytes: number }> {
     let usedBytes = 0;
     for (const sandbox of this.#sandboxes.values()) usedBytes += sandbox.usedBytes;
-    return { usedBytes, hostFreeBytes: await hostFreeBytes() };
+    return { usedBytes, hostFreeBytes: await this.#limits.freeBytes() };
   }
 
   override close(): Promise<void> {
     for (const sandbox of this.#sandboxes.values()) sandbox.detach();
     this.#sandboxes.clear();
+    this.#limits.close();
     return Promise.resolve();
   }
 
@@ -251,6 +261,7 @@ export class DockerSandboxDriver extends SandboxDriver {
 
   #settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
     const { image, runtime, maxProcesses, cpus, headroomBytes, installationId } = this.#options;
+    const { cgroupParent } = this.#limits;
     return {
       name: this.#nameOf(id),
       image,
@@ -259,6 +270,7 @@ export class DockerSandboxDriver extends SandboxDriver {
       headroomBytes,
       annotations,
       ...(cpus === undefined ? {} : { cpus }),
+      ...(cgroupParent === undefined ? {} : { cgroupParent }),
       labels: toLabels(installationId, { sandboxId: id, spec, createdAt: new Date() }),
     };
   }

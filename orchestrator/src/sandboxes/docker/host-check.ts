@@ -4,6 +4,7 @@ import { SandboxError } from '../sandbox.driver.js';
 import type { ChannelDir } from './channel-dir.js';
 import type { ContainerSettings } from './container-config.js';
 import type { DockerEngine, EngineFacts } from './docker-engine.js';
+import type { CgroupSetup } from './parent-cgroup.js';
 import { PROBE_SPEC, probeIsolation, type ProbeResult } from './isolation-probe.js';
 
 export interface HostCheckParts {
@@ -37,6 +38,7 @@ const imageMissing = (image: string): string => `The sandbox image "${image}" is
 
 interface Isolation {
   readonly annotations: boolean;
+  readonly cgroups: CgroupSetup;
   readonly probe: ProbeResult;
 }
 
@@ -72,12 +74,12 @@ export class HostCheck {
    * Called before each start. Rejects with `start_failed` on a runtime that does not isolate, or does
    * not limit the data, unless that was allowed. The probe runs once.
    */
-  async requireIsolation(): Promise<{ readonly annotations: boolean }> {
-    const { annotations, probe } = await (this.#isolation?.result ?? this.#firstProbe());
+  async requireIsolation(): Promise<Pick<Isolation, 'annotations' | 'cgroups'>> {
+    const { annotations, cgroups, probe } = await (this.#isolation?.result ?? this.#firstProbe());
     const problems: string[] = [];
     if (!this.#parts.allowInsecure) this.#judge(probe, problems);
     if (problems.length > 0) throw new SandboxError('start_failed', problems.join(' '));
-    return { annotations };
+    return { annotations, cgroups };
   }
 
   async #examine(problems: string[], details: Record<string, string>): Promise<ProbeResult | undefined> {
@@ -123,7 +125,7 @@ export class HostCheck {
   #probe(facts: EngineFacts, imageId: string): Promise<Isolation> {
     const key = `${facts.version} ${this.#parts.runtime} ${imageId}`;
     if (this.#isolation?.key === key) return this.#isolation.result;
-    const result = this.#runProbe(takesAnnotations(facts.apiVersion));
+    const result = this.#runProbe(facts);
     const entry = { key, result };
     this.#isolation = entry;
     result.catch(() => {
@@ -132,11 +134,12 @@ export class HostCheck {
     return result;
   }
 
-  async #runProbe(annotations: boolean): Promise<Isolation> {
+  async #runProbe({ apiVersion, cgroups }: EngineFacts): Promise<Isolation> {
+    const annotations = takesAnnotations(apiVersion);
     const { engine, channels } = this.#parts;
     const settings = this.#parts.settings(PROBE_SPEC, annotations);
     try {
-      return { annotations, probe: await probeIsolation(engine, channels, settings) };
+      return { annotations, cgroups, probe: await probeIsolation(engine, channels, settings) };
     } finally {
       this.#parts.finished(settings.name);
     }

@@ -1,0 +1,83 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  capacityBytes,
+  limitBytes,
+  ParentCgroup,
+  parentName,
+} from '../../../orchestrator/src/sandboxes/docker/parent-cgroup.js';
+
+const GIB = 1024 ** 3;
+const host = { totalBytes: 24 * GIB, floorBytes: GIB };
+
+describe('the memory of all sandboxes together', () => {
+  it('is the host’s but for the floor', () => {
+    expect(capacityBytes(24 * GIB, GIB)).toBe(23 * GIB);
+    expect(limitBytes({ ...host, freeBytes: 22.5 * GIB, usedBytes: GIB })).toBe(23 * GIB);
+  });
+
+  it('is what they have and what is free, where others have the rest', () => {
+    expect(limitBytes({ ...host, freeBytes: 6 * GIB, usedBytes: 4 * GIB })).toBe(9.5 * GIB);
+  });
+
+  it('does not grow once half of the floor is all that is free', () => {
+    expect(limitBytes({ ...host, freeBytes: 0.5 * GIB, usedBytes: 4 * GIB })).toBe(4 * GIB);
+    expect(limitBytes({ ...host, freeBytes: 0, usedBytes: 4 * GIB })).toBe(4 * GIB);
+  });
+
+  it('is three quarters of the host at least, however high the floor is', () => {
+    expect(capacityBytes(2 * GIB, 64_000 * GIB)).toBe(1.5 * GIB);
+  });
+});
+
+describe('the name of the parent', () => {
+  it('is a path of the installation’s own with cgroupfs', () => {
+    const setup = { driver: 'cgroupfs', version: 1 } as const;
+    expect(parentName(setup, undefined, 'sandbox-abc')).toBe('/code-interpreter/sandbox-abc');
+    expect(parentName(setup, '/engine', 'sandbox-abc')).toBe('/engine/sandbox-abc');
+  });
+
+  it('is the operator’s slice with systemd, or none', () => {
+    const setup = { driver: 'systemd', version: 2 } as const;
+    expect(parentName(setup, undefined, 'sandbox-abc')).toBeUndefined();
+    expect(parentName(setup, 'sandboxes.slice', 'sandbox-abc')).toBe('sandboxes.slice');
+  });
+});
+
+/** Folders that look like the kernel's. */
+describe('a parent cgroup', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'code-interpreter-cgroup-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  const mounts = () =>
+    [
+      `30 29 0:26 / ${root}/cpu rw - cgroup cgroup rw,cpu`,
+      `31 29 0:27 / ${root}/memory rw - cgroup cgroup rw,memory`,
+    ].join('\n');
+  const place = (controller: string) => join(root, controller, 'top/sandbox-abc');
+
+  it('gets its limit and its weight, and the limit follows what is free', () => {
+    mkdirSync(place('memory'), { recursive: true });
+    mkdirSync(place('cpu'), { recursive: true });
+    writeFileSync(join(place('memory'), 'memory.usage_in_bytes'), '1000000\n');
+    const parent = new ParentCgroup('/top/sandbox-abc', { driver: 'cgroupfs', version: 1 }, mounts());
+    expect(parent.renew(GIB, GIB / 2)).toBe(true);
+    const limit = () => Number(readFileSync(join(place('memory'), 'memory.limit_in_bytes'), 'utf8'));
+    const first = limit();
+    expect(first).toBeGreaterThan(1_000_000);
+    expect(readFileSync(join(place('cpu'), 'cpu.shares'), 'utf8')).toBe('256');
+    parent.renew(0, GIB / 2);
+    expect(limit()).toBe(1_000_000);
+  });
+
+  it('says so where the host hides its cgroups', () => {
+    const parent = new ParentCgroup('/top/sandbox-abc', { driver: 'cgroupfs', version: 2 }, mounts());
+    expect(parent.renew(GIB, GIB)).toBe(false);
+    parent.remove();
+  });
+});
