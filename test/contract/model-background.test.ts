@@ -15,7 +15,7 @@ import {
 } from './model-server.js';
 
 const models = useModelServer();
-const api = (): Api => new Api(models.server.url, models.server.apiKey);
+const api = (): Api => models.project.api;
 const BODY = { model: 'loop', input: 'go', background: true } as const;
 
 const numbersOf = (events: readonly StreamEvent[]) => events.map(({ sequence_number }) => sequence_number);
@@ -24,7 +24,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, index) => inde
 describe.each(current)('$name', ({ connect }) => {
   let client: OpenAI;
   beforeAll(() => {
-    client = connect({ server: models.server, key: models.server.apiKey, api: api() });
+    client = connect(models.project);
   });
 
   const ended = (id: string, status: string): Promise<Response> =>

@@ -6,7 +6,6 @@ import { zodTextFormat } from 'openai/helpers/zod';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { textOf } from '../fakes/model-endpoint/script.js';
-import { Api } from '../support/api.js';
 import { collect, current, errorOf } from '../support/clients.js';
 import { AUTO, callOf, OUTPUTS } from '../support/python-model.js';
 import {
@@ -20,7 +19,6 @@ import {
 } from './model-server.js';
 
 const models = useModelServer();
-const api = (): Api => new Api(models.server.url, models.server.apiKey);
 const BODY = { model: 'loop', input: 'go' } as const;
 const callsCity = { name: 'get_city', arguments: '{"country":"IT"}', id: 'call_city' };
 
@@ -37,7 +35,7 @@ const KNOWN_EVENTS = new Set(
 describe.each(current)('$name', ({ connect }) => {
   let client: OpenAI;
   beforeAll(() => {
-    client = connect({ server: models.server, key: models.server.apiKey, api: api() });
+    client = connect(models.project);
   });
 
   it('84: a function is called, answered, and the answer used', async () => {
@@ -213,7 +211,7 @@ describe.each(current)('$name', ({ connect }) => {
 /** The whole answer of a run with a helper that checks every event against those before it. */
 describe.each(current)('the helper of $name', ({ connect }) => {
   it('91: follows a run of every kind of item', async () => {
-    const client = connect({ server: models.server, key: models.server.apiKey, api: api() });
+    const client = connect(models.project);
     models.fake.script(
       'loop',
       {

@@ -17,11 +17,11 @@ const create = (change: Partial<Create> = {}): Promise<Response> =>
 /** About this many tokens: a word of English is mostly one. */
 const words = (count: number): string => 'word '.repeat(count);
 const said = (number = 0): string[] => models.asked('narrow')[number]!.messages.map(textOf);
-const api = (): Api => new Api(models.server.url, models.server.apiKey);
+const api = (): Api => models.project.api;
 
 describe.each(current)('$name: input_tokens', ({ connect }) => {
   const count = async (body: object = {}) => {
-    const client = connect({ server: models.server, key: models.server.apiKey, api: api() });
+    const client = connect(models.project);
     const { input_tokens, object } = await client.responses.inputTokens.count(body as never);
     expect(object).toBe('response.input_tokens');
     return input_tokens;
@@ -114,7 +114,7 @@ describe('compaction', () => {
     const { body } = await compact({ input: 'Remember this.' });
     const item = (body['output'] as { encrypted_content: string }[]).at(-1)!;
     const input = [item, { role: 'user', content: 'Well?' }];
-    const stranger = new Api(models.server.url, await newProject(models.server, 'stranger'));
+    const stranger = new Api(models.project.server.url, await newProject(models.project.server, 'stranger'));
     const param = 'input[0].encrypted_content';
     expect(await stranger.refused(400, 'POST', '/responses', { model: 'loop', input })).toMatchObject({
       code: 'invalid_value',
@@ -132,7 +132,7 @@ describe('compaction', () => {
         param,
       });
     }
-    await models.server.restart();
+    await models.restart();
     models.fake.script('loop', { text: 'Yes.' });
     expect(await api().ok('POST', '/responses', { model: 'loop', input })).toMatchObject({
       status: 'completed',

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { Dialect, ScriptedTurn } from '../fakes/model-endpoint/script.js';
-import { Api, type Page } from '../support/api.js';
+import type { Page } from '../support/api.js';
+import { MODEL_KEY } from '../support/model-providers.js';
 import { AUTO } from '../support/python-model.js';
 import {
   CITY,
@@ -12,7 +13,6 @@ import {
   python,
   type Response,
   type StreamEvent,
-  UPSTREAM_KEY,
   useModelServer,
   withoutIds,
 } from './model-server.js';
@@ -36,10 +36,10 @@ describe('a failing endpoint', () => {
     const response = await create({ model: 'keyless' });
     expect(response).toMatchObject({ status: 'failed', error: { code: 'server_error' } });
     expect(response.error!.message).toMatch(/'locked' does not accept the key of this server \(HTTP 401\)/);
-    const log = readFileSync(models.server.logFile, 'utf8');
+    const log = readFileSync(models.project.server.logFile, 'utf8');
     for (const text of [log, JSON.stringify(response)]) {
       expect(text).not.toContain('the-wrong-key');
-      expect(text).not.toContain(UPSTREAM_KEY);
+      expect(text).not.toContain(MODEL_KEY);
     }
   });
 
@@ -140,7 +140,7 @@ describe('a client that goes away', () => {
     const container = await models.client.containers.create({ name: 'left alone' });
     const tools = [{ type: 'code_interpreter', container: container.id }];
     const { since } = await leaveAt('response.code_interpreter_call.interpreting', { tools });
-    const api = new Api(models.server.url, models.server.apiKey);
+    const { api } = models.project;
     await vi.waitFor(
       async () => {
         const { body } = await api.request<Page>('GET', `/containers/${container.id}/executions`);

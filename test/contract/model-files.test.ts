@@ -29,7 +29,7 @@ const citedNames = (response: Response) => citationsOf(response).map(({ filename
 
 /** As if nobody had used it for an hour. */
 const expire = (container: string) =>
-  onDatabase(models.server, (client) =>
+  onDatabase(models.project.server, (client) =>
     client.query(
       `UPDATE "Container" SET "lastActiveAt" = "lastActiveAt" - interval '1 hour' WHERE "id" = $1`,
       [container],

@@ -9,8 +9,8 @@ describe('the Python client and a scripted model', () => {
   let result: PythonResult = { code: null, output: '' };
   beforeAll(async () => {
     result = await runPythonTests('test_model.py', {
-      OPENAI_BASE_URL: models.server.url,
-      OPENAI_API_KEY: models.server.apiKey,
+      OPENAI_BASE_URL: models.project.server.url,
+      OPENAI_API_KEY: models.project.key,
       MODEL_CONTROL_URL: new URL('/control', models.fake.url).href,
     });
   }, PYTHON_TIME_LIMIT_MS + 10_000);

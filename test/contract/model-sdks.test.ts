@@ -28,8 +28,8 @@ async function runProgram<T>(name: string): Promise<T> {
     throw new Error(`${FOLDER} is missing. Run: npm test -- contract`);
   const env = {
     PATH: process.env['PATH'],
-    OPENAI_BASE_URL: models.server.url,
-    OPENAI_API_KEY: models.server.apiKey,
+    OPENAI_BASE_URL: models.project.server.url,
+    OPENAI_API_KEY: models.project.key,
     MODEL: 'loop',
     PROMPT,
     FOLLOW_UP,

@@ -1,68 +1,54 @@
-/** A server of our own with the fake model endpoint behind it, for the tests of the loop. */
+/** The server that the tests of the loop share, with a fake model endpoint of each file behind it. */
 import OpenAI from 'openai';
-import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { beforeAll, beforeEach, afterAll, inject } from 'vitest';
 import type { RecordedRequest } from '../fakes/model-endpoint/script.js';
 import { ModelEndpoint } from '../fakes/model-endpoint/server.js';
-import { showLogOnFailure } from '../support/project.js';
-import { startServer, type TestServer } from '../support/server.js';
+import { MODEL_KEY } from '../support/model-providers.js';
+import { type TestProject, useProject } from '../support/project.js';
 
 export type Response = OpenAI.Responses.Response;
 export type StreamEvent = OpenAI.Responses.ResponseStreamEvent;
 export type Item = OpenAI.Responses.ResponseOutputItem;
 
-/** Must never be seen outside the process that was told it. */
-export const UPSTREAM_KEY = 'sk-upstream-key-that-nobody-may-see';
-
 export interface ModelServer {
+  /** On the shared server; models and their traits are in `modelProviders`. */
+  readonly project: TestProject;
   readonly fake: ModelEndpoint;
   readonly client: OpenAI;
-  readonly server: TestServer;
   /** What the model was asked, oldest first. */
   readonly asked: (model?: string) => RecordedRequest['body'][];
+  /** Ends the server politely and starts it again. */
+  readonly restart: () => Promise<void>;
 }
 
-/** Call it once in a test file. Models: `loop`, `seeing` (has vision), `plain` (no tools), `narrow` (1 500 tokens). */
+/** Call it once in a test file: the project is its own, and so is the endpoint that the models live at. */
 export function useModelServer(): ModelServer {
-  const fake = new ModelEndpoint({ key: UPSTREAM_KEY });
-  let server: TestServer | undefined;
+  const fake = new ModelEndpoint({ key: MODEL_KEY });
   let client: OpenAI | undefined;
+  const project = useProject('models');
   beforeAll(async () => {
-    await fake.start();
-    const provider = {
-      name: 'fake',
-      base_url: fake.url,
-      api_key: UPSTREAM_KEY,
-      models: [
-        'loop',
-        { id: 'seeing', vision: true },
-        { id: 'plain', tools: false },
-        { id: 'narrow', context_tokens: 1_500 },
-      ],
-      max_retries: 1,
-      timeout_ms: 20_000,
-    };
-    const locked = { ...provider, name: 'locked', api_key: 'sk-the-wrong-key-0123', models: ['keyless'] };
-    const env = { SANDBOX_POOL: '1g=1', MODEL_PROVIDERS: JSON.stringify([provider, locked]) };
-    server = await startServer({ name: 'models', env });
-    client = new OpenAI({ baseURL: server.url, apiKey: server.apiKey, maxRetries: 0, timeout: 110_000 });
+    await fake.start(project.server.modelPort);
+    client = new OpenAI({
+      baseURL: project.server.url,
+      apiKey: project.key,
+      maxRetries: 0,
+      timeout: 110_000,
+    });
   });
-  showLogOnFailure(() => server);
   beforeEach(() => fake.reset());
-  afterAll(async () => {
-    await server?.stop();
-    await fake.stop();
-  });
+  afterAll(() => fake.stop());
   return {
+    project,
     fake,
     get client() {
       if (!client) throw new Error('there is no server yet');
       return client;
     },
-    get server() {
-      if (!server) throw new Error('there is no server yet');
-      return server;
-    },
     asked: (model = 'loop') => fake.requestsOf(model).map(({ body }) => body),
+    restart: async () => {
+      const reply = await fetch(`${inject('sharedServer')}/models`, { method: 'POST' });
+      if (!reply.ok) throw new Error(await reply.text());
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, inject } from 'vitest';
 import { startEmbeddedPostgres } from '../../orchestrator/src/database/embedded-postgres.js';
 import { Api } from './api.js';
 import { readLog, type ServerAddress } from './server.js';
+import type { SharedAddress, SharedKind } from './shared-server.js';
 
 /** Runs work on the database of a server that is up. */
 export async function onDatabase<T>(
@@ -58,22 +59,22 @@ export function showLogOnFailure(server: () => Pick<ServerAddress, 'logFile'> | 
 const START_TIMEOUT_MS = 300_000;
 
 export interface TestProject {
-  readonly server: ServerAddress;
+  readonly server: SharedAddress;
   readonly key: string;
   readonly api: Api;
 }
 
 /**
- * Call it once in a test file or a `describe`: gives the file a project on the shared server, and
+ * Call it once in a test file or a `describe`: gives the file a project on a shared server, and
  * takes its containers away at the end. Its fields may be read inside tests only.
  */
-export function useProject(): TestProject {
-  let server: ServerAddress | undefined;
+export function useProject(kind: SharedKind = 'plain'): TestProject {
+  let server: SharedAddress | undefined;
   let api: Api | undefined;
   beforeAll(async () => {
-    const reply = await fetch(inject('sharedServer'));
+    const reply = await fetch(`${inject('sharedServer')}/${kind}`);
     if (!reply.ok) throw new Error(await reply.text());
-    server = (await reply.json()) as ServerAddress;
+    server = (await reply.json()) as SharedAddress;
     api = new Api(server.url, await newProject(server));
   }, START_TIMEOUT_MS);
   showLogOnFailure(() => server);

@@ -1,33 +1,71 @@
 /**
- * The one server of a test run, started when the first test file asks for it. It lives in the main
- * process of the runner, because test files come and go in processes of their own.
+ * The servers of a test run that its files share, each started when the first file asks for it. They live
+ * in the main process of the runner, because test files come and go in processes of their own.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
-import { startServer, type TestServer } from './server.js';
+import { reservedPort } from './child.js';
+import { MODEL_KEY, modelProviders } from './model-providers.js';
+import { type ServerAddress, startServer, type TestServer } from './server.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Answers with the address of the shared server. */
+    /** Answers `GET /<kind>` with the address of that server, and `POST /<kind>` after a restart of it. */
     readonly sharedServer: string;
   }
 }
 
+/** `plain` knows no model endpoint. `models` asks the one that a test file opens at `modelPort`. */
+export type SharedKind = 'plain' | 'models';
+
+export interface SharedAddress extends ServerAddress {
+  /** Of the loopback; nobody listens there between test files. */
+  readonly modelPort: number;
+}
+
 /** Short where a test would wait, small where it would send a lot. */
-const ENV = { SANDBOX_POOL: '1g=2', SSE_KEEPALIVE_MS: '5000', MAX_FILE_BYTES: '32m' };
+const PLAIN = { SANDBOX_POOL: '1g=2', SSE_KEEPALIVE_MS: '5000', MAX_FILE_BYTES: '32m' };
 
-let server: Promise<TestServer> | undefined;
+interface Shared extends SharedAddress {
+  readonly server: TestServer;
+}
 
-const desk = createServer((_, reply) => {
-  server ??= startServer({ name: 'shared', env: ENV });
-  server.then(
-    ({ url, origin, apiKey, adminKey, dataDir, logFile }) =>
-      reply.end(JSON.stringify({ url, origin, apiKey, adminKey, dataDir, logFile })),
-    (error: unknown) => {
-      server = undefined;
-      reply.writeHead(500).end(String(error));
-    },
+const starts: Readonly<Record<SharedKind, () => Promise<Shared>>> = {
+  plain: async () => describe(await startServer({ name: 'shared', env: PLAIN }), 0),
+  models: async () => {
+    const port = await reservedPort();
+    const providers = modelProviders(`http://127.0.0.1:${port}/v1`, MODEL_KEY);
+    const env = { SANDBOX_POOL: '1g=1', MODEL_PROVIDERS: JSON.stringify(providers) };
+    return describe(await startServer({ name: 'models', env }), port);
+  },
+};
+
+function describe(server: TestServer, modelPort: number): Shared {
+  const { url, origin, apiKey, adminKey, dataDir, logFile } = server;
+  return { server, modelPort, url, origin, apiKey, adminKey, dataDir, logFile };
+}
+
+const running = new Map<SharedKind, Promise<Shared>>();
+
+async function answer(kind: SharedKind, restart: boolean): Promise<SharedAddress> {
+  const known = running.get(kind) ?? starts[kind]();
+  running.set(kind, known);
+  try {
+    const { server, ...address } = await known;
+    if (restart) await server.restart();
+    return address;
+  } catch (error) {
+    running.delete(kind);
+    throw error;
+  }
+}
+
+const desk = createServer((request, reply) => {
+  const kind = request.url === '/models' ? 'models' : 'plain';
+  answer(kind, request.method === 'POST').then(
+    (address) => reply.end(JSON.stringify(address)),
+    (error: unknown) => reply.writeHead(500).end(String(error)),
   );
 });
 
@@ -40,6 +78,6 @@ export async function setup(project: TestProject): Promise<void> {
 /** Called by vitest after the last one. */
 export async function teardown(): Promise<void> {
   desk.close();
-  const started = await server?.catch(() => undefined);
-  await started?.stop();
+  const stop = async (start: Promise<Shared>) => (await start.catch(() => undefined))?.server.stop();
+  await Promise.all([...running.values()].map(stop));
 }
