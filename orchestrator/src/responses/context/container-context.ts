@@ -31,6 +31,9 @@ export interface ContainerContextOptions {
 
 export class ContainerContext {
   private container: Promise<ContainerRow> | null = null;
+  private isRunning = false;
+  private heldId: string | null = null;
+  private letGo: () => void = () => {};
   private putBack: readonly ContainerFileRow[] | null = null;
   /** Files this response made or changed, and figures it showed, by id; until they are cited. */
   private readonly touched = new Map<string, ContainerFileRow>();
@@ -64,9 +67,9 @@ export class ContainerContext {
   }
 
   /** The container; an automatic one is chosen or made on the first call. */
-  row(): Promise<ContainerRow> {
+  async row(): Promise<ContainerRow> {
     this.container ??= this.resolve();
-    return this.container;
+    return this.held(await this.container);
   }
 
   /**
@@ -83,19 +86,37 @@ export class ContainerContext {
       const isGone = error instanceof ApiError && GONE.includes(error.code ?? '');
       if (!isGone || typeof tool.container === 'string') throw error;
       this.container = this.replace(known, tool.container);
-      return this.container;
+      return this.held(await this.container);
     }
   }
 
-  /** Keeps the container from expiring, however long the model takes; until the returned function is called. */
+  /**
+   * Keeps the container from expiring, and from giving way to others, however long the model takes; until the
+   * returned function is called.
+   */
   keepAlive(): () => void {
+    this.isRunning = true;
+    void this.container?.then((row) => this.held(row)).catch(() => undefined);
     const touch = async (): Promise<void> => {
       const row = await this.container;
       if (row) await this.containers.use(this.options.projectId, row.id);
     };
     // Whether it can still be used is asked, and answered, at the next call.
     const timer = setInterval(() => void touch().catch(() => undefined), KEEP_ALIVE_MS).unref();
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      this.isRunning = false;
+      this.letGo();
+    };
+  }
+
+  /** Holds this container, and no other one, while the response runs. */
+  private held(row: ContainerRow): ContainerRow {
+    if (!this.isRunning || this.heldId === row.id) return row;
+    this.letGo();
+    this.heldId = row.id;
+    this.letGo = this.containers.hold(row.id);
+    return row;
   }
 
   /** A sentence for the model when the container was replaced since the last call; told once. */
