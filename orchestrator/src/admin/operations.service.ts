@@ -78,7 +78,7 @@ export class OperationsService {
   private async sweepOnce(): Promise<SweepObject> {
     const swept = await this.sweeper.sweep();
     const { containerFiles, ...forgotten } = await this.retention.forget();
-    const garbage = await this.retention.collectGarbage();
+    const garbage = await this.retention.collectGarbage(true);
     return {
       object: 'sweep',
       created_at: toUnix(new Date()),

@@ -1,29 +1,16 @@
-import {
-  Controller,
-  Delete,
-  Get,
-  HttpCode,
-  Inject,
-  Param,
-  Post,
-  Query,
-  Req,
-  Res,
-  StreamableFile,
-} from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiBody, ApiConsumes, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
-import { attachment } from '../common/content-disposition.js';
 import { readMultipart } from '../common/multipart.js';
 import { type Page, pageQuery, pageOf } from '../common/pagination.js';
 import { parseWire } from '../common/schema-error.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { BLOB_RESPONSE } from '../storage/blob-reply.js';
-import { BlobsService } from '../storage/blobs.service.js';
+import { BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
+import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import {
   addFileByIdSchema,
   type ContainerFileObject,
@@ -103,16 +90,13 @@ export class ContainerFilesController {
     @CurrentProject() caller: Caller,
     @Param('container_id') containerId: string,
     @Param('file_id') fileId: string,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<StreamableFile> {
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     const container = await this.containers.use(caller.projectId, containerId);
     const file = await this.files.get(container, fileId);
-    void reply.header('x-content-type-options', 'nosniff');
-    return new StreamableFile(await this.files.open(file), {
-      type: 'application/octet-stream',
-      disposition: attachment(baseName(file.path)),
-      length: Number(file.bytes),
-    });
+    const download = { fileName: baseName(file.path), bytes: Number(file.bytes), sha256: file.blobSha256 };
+    await sendBlob(request, reply, download, (range) => this.files.open(file, range));
   }
 
   @Delete(':file_id')
@@ -129,11 +113,17 @@ export class ContainerFilesController {
   }
 
   private async fromMultipart(container: ContainerRow, request: FastifyRequest) {
+    return this.blobs.within(container.projectId, (writer) =>
+      this.storeMultipart(container, request, writer),
+    );
+  }
+
+  private async storeMultipart(container: ContainerRow, request: FastifyRequest, writer: BlobWriter) {
     const maxBytes = Math.min(this.env.MAX_FILE_BYTES, this.env.SANDBOX_DATA_BYTES);
     const form = await readMultipart(request, {
       fileField: 'file',
       maxFileBytes: maxBytes,
-      store: (content) => this.blobs.write(content, { maxBytes }),
+      store: (content) => writer.write(content, { maxBytes }),
     });
     const { file_id: fileId, ...others } = form.fields;
     const unknown = Object.keys(others)[0];

@@ -8,6 +8,7 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { FilesService } from '../files/files.service.js';
 import { SandboxError } from '../sandboxes/sandbox.driver.js';
+import type { ByteRange } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import {
   ContainerFileRepository,
@@ -82,8 +83,8 @@ export class ContainerFilesService {
     return row;
   }
 
-  async open(row: ContainerFileRow): Promise<Readable> {
-    return this.blobs.read(row.blobSha256);
+  async open(row: ContainerFileRow, range?: ByteRange): Promise<Readable> {
+    return this.blobs.read(row.blobSha256, range);
   }
 
   /** Every file, for citations. */

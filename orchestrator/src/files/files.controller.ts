@@ -59,19 +59,21 @@ export class FilesController {
   @ApiResponse({ status: 200, standardSchema: fileSchema })
   async create(@CurrentProject() caller: Caller, @Req() request: FastifyRequest): Promise<FileObject> {
     const maxBytes = this.env.MAX_FILE_BYTES;
-    const { fields, file } = await readFileUpload(request, {
-      fileField: 'file',
-      maxFileBytes: maxBytes,
-      store: (content) => this.blobs.write(content, { maxBytes }),
+    return this.blobs.within(caller.projectId, async (writer) => {
+      const { fields, file } = await readFileUpload(request, {
+        fileField: 'file',
+        maxFileBytes: maxBytes,
+        store: (content) => writer.write(content, { maxBytes }),
+      });
+      const { purpose, expires_after: expiresAfter } = parseWire(createFileFields, fields);
+      const created = await this.files.createFromBlob(caller.projectId, {
+        filename: file.fileName,
+        purpose,
+        blob: file.stored,
+        expiresSeconds: expiresAfter?.seconds,
+      });
+      return presentFile(created);
     });
-    const { purpose, expires_after: expiresAfter } = parseWire(createFileFields, fields);
-    const created = await this.files.createFromBlob(caller.projectId, {
-      filename: file.fileName,
-      purpose,
-      blob: file.stored,
-      expiresSeconds: expiresAfter?.seconds,
-    });
-    return presentFile(created);
   }
 
   @Get()

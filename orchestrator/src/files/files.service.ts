@@ -133,16 +133,19 @@ export class FilesService {
     return presentFile(file);
   }
 
-  /** Container files are deleted through their container only. */
+  /** Its content goes with it unless something else refers to it. Container files are deleted through their container only. */
   async remove(projectId: string, id: string): Promise<DeletedFile> {
     const removed = ID.test(id) && (await this.files.remove(projectId, id, new Date()));
     if (!removed) throw notFound.file(id);
+    await this.blobs.freeUnused();
     return { id, object: 'file', deleted: true };
   }
 
-  /** Deletes files that expired; their content goes with the next clean-up. Called by the sweep. */
-  expireDue(now = new Date()): Promise<number> {
-    return this.files.removeExpired(now);
+  /** Deletes files that expired, with their content. Called by the sweep. */
+  async expireDue(now = new Date()): Promise<number> {
+    const count = await this.files.removeExpired(now);
+    if (count > 0) await this.blobs.freeUnused();
+    return count;
   }
 
   private async find(projectId: string, id: string): Promise<StoredFile | null> {

@@ -75,9 +75,9 @@ export class RetentionService {
     return report;
   }
 
-  /** Content that nothing refers to any more. */
-  async collectGarbage(): Promise<CollectedGarbage> {
-    const collected = await this.blobs.collectGarbage(this.env.BLOB_GRACE_MINUTES * MINUTE_MS);
+  /** Content that nothing refers to any more; `all` walks through everything, which the job does once a week. */
+  async collectGarbage(all = false): Promise<CollectedGarbage> {
+    const collected = await (all ? this.blobs.collectGarbage() : this.blobs.collectDue());
     if (isBusy(collected)) this.logger.log(collected, 'removed unused content');
     return collected;
   }

@@ -1,4 +1,4 @@
-/** Downloads: the one place that writes the headers of stored content (contract §7.4 "Binary"). */
+/** Downloads: the one place that writes the headers of stored content. */
 import type { Readable } from 'node:stream';
 import type { ApiResponseOptions } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -48,7 +48,7 @@ export async function sendBlob(
       headers: { 'content-range': `bytes */${bytes}` },
     });
   }
-  const content = await open(range ?? {});
+  const content = request.method === 'HEAD' ? null : await open(range ?? {});
   if (range) reply.header('content-range', `bytes ${range.start}-${range.end}/${bytes}`);
   await reply
     .status(range ? 206 : 200)

@@ -7,9 +7,14 @@ export interface BlobInfo {
   readonly bytes: number;
 }
 
+/** A stream, which is taken to its end or destroyed, or bytes that are in memory anyway. */
+export type Content = Readable | Uint8Array;
+
 export interface WriteOptions {
   /** Most bytes taken; one more and the write fails with `file_too_large` (413). */
   readonly maxBytes?: number;
+  /** Asked before each chunk is kept, with its length; throws to end the write. */
+  readonly admit?: (bytes: number) => Promise<void>;
 }
 
 /** Byte positions to read, both inclusive; absent means from the first or to the last. */
@@ -18,11 +23,9 @@ export interface ByteRange {
   readonly end?: number | undefined;
 }
 
-/** Content that is safely on disk but not visible yet: `commit` it, or `discard` it, also when `commit` failed. */
+/** Content that was taken but is neither durable nor visible yet: commit it, or `discard` it, also when that failed. */
 export interface StagedBlob extends BlobInfo {
-  /** Makes it readable under its hash; when that content is there already, drops this copy. */
-  commit(): Promise<void>;
-  /** Drops it. */
+  /** Drops it; nothing happens when it was committed. */
   discard(): Promise<void>;
 }
 
@@ -46,24 +49,31 @@ export class BlobMissingError extends Error {
 }
 
 /**
- * Content-addressed, write-once storage. Only `BlobsService` and the health checks call it: features
- * go through `BlobsService`, which keeps the rows that say what is still needed.
+ * Content-addressed, write-once storage. Only the services in this folder and the health checks call it:
+ * features go through `BlobsService`, which keeps the rows that say what is still needed.
  *
  * Contract for adapters: a reader sees whole content or none, also after a crash at any moment;
  * writing the same content twice stores it once; nothing is held in memory beyond a few chunks.
  */
 export abstract class BlobStore {
   /**
-   * Takes `content` to its end and makes it durable without making it visible. Fails with what
-   * `content` fails with, `file_too_large` beyond `maxBytes`, or a 507 when the disk is full; then
-   * nothing is left behind and `content` is destroyed.
+   * Takes `content` to its end without making it durable or visible. Fails with what `content` fails
+   * with, `file_too_large` beyond `maxBytes`, what `admit` throws, or a 507 when the disk is full or
+   * below its floor; then nothing is left behind and `content` is destroyed.
    */
-  abstract stage(content: Readable, options?: WriteOptions): Promise<StagedBlob>;
+  abstract stage(content: Content, options?: WriteOptions): Promise<StagedBlob>;
+
+  /**
+   * Makes staged content durable and readable under its hash; what is there already is left alone. Many
+   * at once cost little more than one. Fails with a 507 when the disk is full.
+   */
+  abstract commit(staged: readonly StagedBlob[]): Promise<void>;
 
   /** The bytes of a blob; the caller reads or destroys the stream. Throws `BlobMissingError`. */
   abstract read(sha256: string, range?: ByteRange): Promise<Readable>;
 
-  abstract has(sha256: string): Promise<boolean>;
+  /** Whether it is there; with `bytes`, in that size. */
+  abstract has(sha256: string, bytes?: number): Promise<boolean>;
 
   /** Removes content; nothing happens when it is not there. Readers that have it open go on. */
   abstract remove(sha256: string): Promise<void>;
@@ -78,13 +88,12 @@ export abstract class BlobStore {
   abstract usage(): Promise<StorageUsage>;
 
   /** `stage` and `commit` in one, for content that needs no row. */
-  async write(content: Readable, options: WriteOptions = {}): Promise<BlobInfo> {
+  async write(content: Content, options: WriteOptions = {}): Promise<BlobInfo> {
     const staged = await this.stage(content, options);
     try {
-      await staged.commit();
-    } catch (error) {
+      await this.commit([staged]);
+    } finally {
       await staged.discard();
-      throw error;
     }
     return { sha256: staged.sha256, bytes: staged.bytes };
   }

@@ -1,7 +1,12 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { BlobCollector } from './blob-collector.js';
+import { BlobGuard } from './blob-guard.js';
 import { BlobRepository } from './blob.repository.js';
 import { BlobStore } from './blob.store.js';
 import { BlobsService } from './blobs.service.js';
+import { DiskSpace } from './disk-space.js';
 import { BLOB_DIR, FsBlobStore } from './fs/fs-blob.store.js';
 import { ProjectStorageBudget } from './project-storage-budget.js';
 import { StorageAccountRepository } from './storage-account.repository.js';
@@ -12,7 +17,7 @@ export interface StorageOptions {
   readonly dir: string;
 }
 
-/** Makes `BlobsService` and `StorageBudget` injectable everywhere. Import it once, at the root. */
+/** Makes `BlobsService`, `StorageBudget` and `DiskSpace` injectable everywhere. Import it once, at the root. */
 @Global()
 @Module({})
 export class StorageModule {
@@ -21,13 +26,20 @@ export class StorageModule {
       module: StorageModule,
       providers: [
         { provide: BLOB_DIR, useValue: options.dir },
+        {
+          provide: DiskSpace,
+          inject: [ENV],
+          useFactory: (env: Env) => new DiskSpace([options.dir, env.DATA_DIR], env.DISK_FLOOR_BYTES),
+        },
         { provide: BlobStore, useClass: FsBlobStore },
         BlobRepository,
+        BlobGuard,
+        BlobCollector,
         BlobsService,
         StorageAccountRepository,
         { provide: StorageBudget, useClass: ProjectStorageBudget },
       ],
-      exports: [BlobsService, StorageBudget],
+      exports: [BlobsService, StorageBudget, StorageAccountRepository, DiskSpace],
     };
   }
 }

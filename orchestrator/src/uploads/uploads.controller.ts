@@ -64,13 +64,15 @@ export class UploadsController {
     @Req() request: FastifyRequest,
   ): Promise<UploadPartObject> {
     await this.uploads.requireOpen(caller.projectId, id);
-    const { fields, file } = await readFileUpload(request, {
-      fileField: 'data',
-      maxFileBytes: MAX_PART_BYTES,
-      store: (content) => this.blobs.write(content, { maxBytes: MAX_PART_BYTES }),
+    return this.blobs.within(caller.projectId, async (writer) => {
+      const { fields, file } = await readFileUpload(request, {
+        fileField: 'data',
+        maxFileBytes: MAX_PART_BYTES,
+        store: (content) => writer.write(content, { maxBytes: MAX_PART_BYTES }),
+      });
+      parseWire(partFields, fields);
+      return this.uploads.addPart(caller.projectId, id, file.stored);
     });
-    parseWire(partFields, fields);
-    return this.uploads.addPart(caller.projectId, id, file.stored);
   }
 
   @Post(':upload_id/complete')

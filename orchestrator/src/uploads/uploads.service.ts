@@ -8,7 +8,7 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { FilesService, type StoredFile } from '../files/files.service.js';
 import type { BlobInfo } from '../storage/blob.store.js';
-import { BlobsService } from '../storage/blobs.service.js';
+import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import { type UploadPartRow, UploadRepository, type UploadRow } from './upload.repository.js';
 import {
   type CompleteUploadRequest,
@@ -116,26 +116,33 @@ export class UploadsService {
     const upload = await this.findOpen(projectId, id);
     const parts = inOrder(request.part_ids, await this.uploads.parts(id));
     checkSum(upload, parts);
-    const blob = await this.join(parts, request.md5);
-    const draft = this.files.draft(projectId, {
-      filename: upload.filename,
-      purpose: upload.purpose,
-      blob,
-      expiresSeconds: upload.fileExpiresSeconds ?? undefined,
+    // The parts count until the file takes their place, so the file needs no room of its own.
+    const completed = await this.blobs.within(null, async (writer) => {
+      const draft = this.files.draft(projectId, {
+        filename: upload.filename,
+        purpose: upload.purpose,
+        blob: await this.join(writer, parts, request.md5),
+        expiresSeconds: upload.fileExpiresSeconds ?? undefined,
+      });
+      if (!(await this.uploads.complete(id, draft))) await this.refuse(projectId, id);
+      return present(upload, 'completed', draft, this.files);
     });
-    if (!(await this.uploads.complete(id, draft))) await this.refuse(projectId, id);
-    return present(upload, 'completed', draft, this.files);
+    await this.blobs.freeUnused();
+    return completed;
   }
 
   async cancel(projectId: string, id: string): Promise<UploadObject> {
     const upload = await this.findOpen(projectId, id);
     if (!(await this.uploads.cancel(id, new Date()))) await this.refuse(projectId, id);
+    await this.blobs.freeUnused();
     return present(upload, 'cancelled', null, this.files);
   }
 
-  /** Closes uploads whose hour is over; their content goes with the next clean-up. Called by the sweep. */
-  expireDue(now = new Date()): Promise<number> {
-    return this.uploads.expireDue(now);
+  /** Closes uploads whose hour is over; what they held is removed. Called by the sweep. */
+  async expireDue(now = new Date()): Promise<number> {
+    const count = await this.uploads.expireDue(now);
+    if (count > 0) await this.blobs.freeUnused();
+    return count;
   }
 
   private async find(projectId: string, id: string): Promise<UploadRow> {
@@ -157,14 +164,18 @@ export class UploadsService {
   }
 
   /** A single part is the file already, unless its checksum has to be computed. */
-  private async join(parts: readonly UploadPartRow[], md5: string | undefined): Promise<BlobInfo> {
+  private async join(
+    writer: BlobWriter,
+    parts: readonly UploadPartRow[],
+    md5: string | undefined,
+  ): Promise<BlobInfo> {
     const [only] = parts;
     if (parts.length === 1 && md5 === undefined)
       return { sha256: only!.blobSha256, bytes: Number(only!.bytes) };
     const hash = createHash('md5');
     const tap = md5 === undefined ? undefined : (chunk: Buffer) => void hash.update(chunk);
     const sha256s = parts.map((part) => part.blobSha256);
-    const blob = await this.blobs.concat(sha256s, tap);
+    const blob = await writer.write(this.blobs.concat(sha256s, tap));
     if (md5 !== undefined && hash.digest('hex') !== md5.toLowerCase()) {
       throw new ApiError(
         'invalid_value',

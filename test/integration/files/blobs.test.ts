@@ -4,20 +4,22 @@ import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FilesService } from '../../../orchestrator/src/files/files.service.js';
-import { BlobMissingError } from '../../../orchestrator/src/storage/blob.store.js';
+import { BlobMissingError, BlobStore } from '../../../orchestrator/src/storage/blob.store.js';
 import { BlobsService } from '../../../orchestrator/src/storage/blobs.service.js';
 import { type FilesApp, startFilesApp } from './files-app.js';
 
 let app: FilesApp;
 let blobs: BlobsService;
 let files: FilesService;
+let store: BlobStore;
 
 beforeAll(async () => {
   app = await startFilesApp();
   blobs = app.app.get(BlobsService, { strict: false });
   files = app.app.get(FilesService, { strict: false });
+  store = app.app.get(BlobStore, { strict: false });
 });
 afterAll(() => app.stop());
 beforeEach(async () => {
@@ -75,8 +77,7 @@ describe('collectGarbage', () => {
   });
 
   it('removes content that lost its row, once it is old', async () => {
-    const { sha256 } = await write('orphan');
-    await app.prisma.blob.delete({ where: { sha256 } });
+    const { sha256 } = await store.write(Buffer.from('orphan'));
     expect((await blobs.collectGarbage(60_000)).orphans).toBe(0);
     const longAgo = new Date(Date.now() - 120_000);
     await utimes(pathOf(sha256), longAgo, longAgo);
@@ -129,13 +130,105 @@ describe('collectGarbage', () => {
   });
 });
 
+describe('a delete', () => {
+  it('frees content at once with its last reference', async () => {
+    const blob = await blobs.within(null, (writer) => writer.write(Buffer.from('at once')));
+    const [one, two] = [await keep(blob), await keep(blob)];
+    await files.remove('proj_first', one.id);
+    expect(await text(blob.sha256)).toBe('at once');
+    await files.remove('proj_first', two.id);
+    await vi.waitFor(async () => expect(await store.has(blob.sha256)).toBe(false));
+    expect(await app.prisma.blob.findUnique({ where: { sha256: blob.sha256 } })).toBeNull();
+  });
+
+  it('never takes content from work that writes the same bytes', async () => {
+    const data = randomBytes(150_000);
+    const round = () =>
+      blobs.within('proj_first', async (writer) => {
+        const file = await keep(await writer.write(data));
+        const { content } = await files.open('proj_first', file.id);
+        expect((await buffer(content)).equals(data)).toBe(true);
+        return file;
+      });
+    const worker = async () => {
+      for (let each = 0; each < 25; each += 1) await files.remove('proj_first', (await round()).id);
+    };
+    await Promise.all([1, 2, 3, 4].map(worker));
+    await vi.waitFor(async () => expect(await blobs.usage()).toMatchObject({ blobs: 0 }));
+  });
+
+  it('comes after a request that failed, too', async () => {
+    let sha256 = '';
+    const failing = blobs.within('proj_first', async (writer) => {
+      ({ sha256 } = await writer.write(Buffer.from('in vain')));
+      throw new Error('a later field is wrong');
+    });
+    await expect(failing).rejects.toThrow('a later field');
+    await vi.waitFor(async () => expect(await store.has(sha256)).toBe(false));
+  });
+
+  it('is finished by the next round when it was cut off between row and content', async () => {
+    const blob = await blobs.within(null, (writer) => writer.write(Buffer.from('cut off')));
+    await app.prisma.blob.delete({ where: { sha256: blob.sha256 } });
+    await app.prisma.freedBlob.create({ data: { sha256: blob.sha256, dueAt: new Date() } });
+    expect(await blobs.collectDue()).toMatchObject({ blobs: 0 });
+    expect(await store.has(blob.sha256)).toBe(false);
+  });
+});
+
+describe('writing', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('keeps many small pieces, each once, in order', async () => {
+    const contents = Array.from({ length: 300 }, (_, index) => Buffer.from(`piece ${index % 200}`));
+    const written = await blobs.within('proj_first', (writer) => writer.writeMany(contents));
+    expect(written).toHaveLength(300);
+    for (const index of [0, 127, 128, 199, 250])
+      expect(await text(written[index]!.sha256)).toBe(`piece ${index % 200}`);
+    expect(await app.prisma.blob.count()).toBe(200);
+    expect(await readdir(join(app.blobDir, 'staging'))).toEqual([]);
+  });
+
+  it('leaves nothing half-done when one of many fails', async () => {
+    const contents = function* () {
+      yield Buffer.from('first of two');
+      yield Buffer.from('too long');
+    };
+    const writing = blobs.within('proj_first', (writer) => writer.writeMany(contents(), { maxBytes: 4 }));
+    await expect(writing).rejects.toMatchObject({ code: 'file_too_large' });
+    expect(await blobs.usage()).toMatchObject({ blobs: 0 });
+    expect(await readdir(join(app.blobDir, 'staging'))).toEqual([]);
+  });
+
+  it('holds no database connection while the disk works', async () => {
+    let release = () => {};
+    const stuck = new Promise<void>((resolve) => (release = resolve));
+    const commit = store.commit.bind(store);
+    const commits = vi.spyOn(store, 'commit').mockImplementation(async (staged) => {
+      await stuck;
+      return commit(staged);
+    });
+    const writes = Array.from({ length: 50 }, () => write('the same for all'));
+    await vi.waitFor(() => expect(commits).toHaveBeenCalled());
+    // Ten connections are all there are.
+    const queries = Array.from({ length: 10 }, () => app.prisma.$queryRaw`SELECT 1 FROM pg_sleep(0.01)`);
+    await Promise.all(queries);
+    release();
+    const written = await Promise.all(writes);
+    expect(new Set(written.map((blob) => blob.sha256)).size).toBe(1);
+    expect(await text(written[0]!.sha256)).toBe('the same for all');
+  });
+});
+
 describe('concat', () => {
   it('joins in order and shows every byte to the tap', async () => {
     const parts = [await write('one '), await write('two '), await write('one ')];
     const seen: Buffer[] = [];
-    const blob = await blobs.concat(
-      parts.map((part) => part.sha256),
-      (chunk) => void seen.push(chunk),
+    const blob = await blobs.write(
+      blobs.concat(
+        parts.map((part) => part.sha256),
+        (chunk) => void seen.push(chunk),
+      ),
     );
     expect(await text(blob.sha256)).toBe('one two one ');
     expect(Buffer.concat(seen).toString()).toBe('one two one ');
@@ -144,7 +237,9 @@ describe('concat', () => {
 
   it('fails whole when a part is missing', async () => {
     const { sha256 } = await write('there');
-    await expect(blobs.concat([sha256, 'f'.repeat(64)])).rejects.toBeInstanceOf(BlobMissingError);
+    await expect(blobs.write(blobs.concat([sha256, 'f'.repeat(64)]))).rejects.toBeInstanceOf(
+      BlobMissingError,
+    );
     expect(await readdir(join(app.blobDir, 'staging'))).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -73,6 +73,46 @@ describe('FsBlobStore', () => {
     expect(await store.has(blob.sha256)).toBe(false);
     await expect(store.read(blob.sha256)).rejects.toBeInstanceOf(BlobMissingError);
     await blob.discard();
+    expect(await staged()).toEqual([]);
+  });
+
+  it('touches the disk for small content only when it is new', async () => {
+    const { sha256: hash } = await store.write(source('twice'));
+    const file = join(dir, 'blobs', hash.slice(0, 2), hash);
+    const before = await stat(file);
+    const again = await store.stage(source('twice'));
+    expect(await staged()).toEqual([]);
+    await store.commit([again]);
+    expect((await stat(file)).ino).toBe(before.ino);
+  });
+
+  it('commits many at once, the same content once', async () => {
+    const blobs = await Promise.all(['a', 'b', 'a'].map((text) => store.stage(source(text.repeat(100_000)))));
+    await store.commit(blobs);
+    for (const blob of blobs) await blob.discard();
+    expect((await all()).sort()).toEqual([sha256('a'.repeat(100_000)), sha256('b'.repeat(100_000))].sort());
+    expect(await staged()).toEqual([]);
+  });
+
+  it('keeps holes instead of zeros', async () => {
+    const zeros = Buffer.alloc(8 * 1024 * 1024);
+    const data = Buffer.concat([Buffer.from('begin'), zeros, Buffer.from('middle'), zeros]);
+    const info = await store.write(Readable.from([data.subarray(0, 100_000), data.subarray(100_000)]));
+    expect(info).toEqual({ sha256: sha256(data), bytes: data.length });
+    expect((await buffer(await store.read(info.sha256))).equals(data)).toBe(true);
+    const { blocks } = await stat(join(dir, 'blobs', info.sha256.slice(0, 2), info.sha256));
+    expect(blocks * 512).toBeLessThan(1024 * 1024);
+  });
+
+  it('asks for every chunk, and stops when it is refused', async () => {
+    const asked: number[] = [];
+    const admit = async (bytes: number) => {
+      asked.push(bytes);
+      if (asked.length === 3) throw new ApiError('storage_quota_exceeded', 'no');
+    };
+    const writing = store.stage(source('one', 'four', 'no', 'never'), { admit });
+    await expect(writing).rejects.toMatchObject({ code: 'storage_quota_exceeded' });
+    expect(asked).toEqual([3, 4, 2]);
     expect(await staged()).toEqual([]);
   });
 

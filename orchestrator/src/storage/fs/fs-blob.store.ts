@@ -1,21 +1,24 @@
 /** Blob store in a folder: `blobs/ab/ab12…` for content, `staging/` for what is being written. */
-import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { ApiError } from '../../common/api-error.js';
+import { Semaphore } from '../../common/mutex.js';
 import {
   BlobMissingError,
   BlobStore,
-  type BlobInfo,
   type ByteRange,
+  type Content,
   type StagedBlob,
   type StorageUsage,
   type StoredBlob,
   type WriteOptions,
 } from '../blob.store.js';
+import { DiskSpace, storageFull } from '../disk-space.js';
+import { StagingFile, writeAll } from './staging-file.js';
 import { isAbandoned, stagingName } from './staging-name.js';
 
 /** Injection token of the folder the store lives in. */
@@ -26,29 +29,19 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
 const isAbsent = (error: unknown): boolean => codeOf(error) === 'ENOENT';
 
-const storageFull = (cause: unknown): ApiError =>
-  new ApiError(
-    'storage_full',
-    'The storage of this server is full. Delete files, or ask its operator for more space.',
-    {
-      headers: { 'x-should-retry': 'false' },
-      cause,
-    },
-  );
-
 const tooLarge = (maxBytes: number): ApiError =>
   new ApiError('file_too_large', `The file is larger than the ${maxBytes} bytes this server accepts here.`);
 
 const asStorageError = (error: unknown): unknown =>
-  codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT' ? storageFull(error) : error;
+  codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT'
+    ? storageFull(
+        'The storage of this server is full. Delete files, or ask its operator for more space.',
+        error,
+      )
+    : error;
 
-/** A single write may take only a part, for instance when the disk is nearly full. */
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < chunk.length; ) {
-    const { bytesWritten } = await handle.write(chunk, offset);
-    offset += bytesWritten;
-  }
-}
+/** Files that are written and synced at the same time: file systems share the work of syncs that overlap. */
+const PARALLEL_SYNCS = 16;
 
 /** Makes the names in a folder durable. */
 async function syncFolder(path: string): Promise<void> {
@@ -60,15 +53,43 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+interface Staged extends StagedBlob {
+  /** Its name in `staging/`, where it is a file unless it is in memory. */
+  readonly name: string;
+  readonly memory: Uint8Array | undefined;
+}
+
+async function take(content: Content, file: StagingFile, options: WriteOptions): Promise<void> {
+  const { maxBytes = Number.POSITIVE_INFINITY, admit } = options;
+  const chunks = content instanceof Readable ? (content as AsyncIterable<Buffer>) : [content];
+  for await (const chunk of chunks) {
+    if (file.length + chunk.length > maxBytes) throw tooLarge(maxBytes);
+    await admit?.(chunk.length);
+    await file.add(chunk);
+  }
+}
+
 @Injectable()
 export class FsBlobStore extends BlobStore implements OnModuleInit {
   private readonly blobsDir: string;
   private readonly stagingDir: string;
   /** Names in `staging/` that this process writes or is about to commit; never swept. */
   private readonly active = new Set<string>();
+  private readonly syncs = new Semaphore(PARALLEL_SYNCS);
+  private readonly disk: DiskSpace;
 
-  constructor(@Inject(BLOB_DIR) dir: string) {
+  constructor(@Inject(BLOB_DIR) dir: string, disk?: DiskSpace) {
     super();
+    this.disk = disk ?? new DiskSpace([dir], 0);
     this.blobsDir = join(dir, 'blobs');
     this.stagingDir = join(dir, 'staging');
   }
@@ -82,16 +103,31 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
     }
   }
 
-  async stage(content: Readable, options: WriteOptions = {}): Promise<StagedBlob> {
+  async stage(content: Content, options: WriteOptions = {}): Promise<StagedBlob> {
     const name = stagingName(hostname(), randomUUID());
-    const path = join(this.stagingDir, name);
+    const file = new StagingFile(join(this.stagingDir, name), (bytes) => this.disk.claim(bytes));
     this.active.add(name);
     try {
-      const info = await this.writeFile(path, content, options.maxBytes ?? Number.POSITIVE_INFINITY);
-      return { ...info, commit: () => this.publish(name, info), discard: () => this.dropStaged(name) };
+      await this.disk.claim(0);
+      await take(content, file, options);
+      const { info, memory } = await file.finish();
+      const staged: Staged = { ...info, name, memory, discard: () => this.dropStaged(name) };
+      return staged;
     } catch (error) {
-      content.destroy();
+      if (content instanceof Readable) content.destroy();
+      await file.close();
       await this.dropStaged(name);
+      throw asStorageError(error);
+    }
+  }
+
+  async commit(blobs: readonly StagedBlob[]): Promise<void> {
+    const wanted = new Map((blobs as readonly Staged[]).map((each) => [each.sha256, each]));
+    try {
+      const missing = await this.missing([...wanted.values()]);
+      await this.inParallel(missing, (each) => this.makeDurable(each));
+      await this.publish(missing);
+    } catch (error) {
       throw asStorageError(error);
     }
   }
@@ -103,8 +139,9 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
     return handle.createReadStream({ start: range.start ?? 0, end: range.end ?? Number.POSITIVE_INFINITY });
   }
 
-  async has(sha256: string): Promise<boolean> {
-    return (await this.sizeOf(sha256)) !== null;
+  async has(sha256: string, bytes?: number): Promise<boolean> {
+    const size = await this.sizeOf(sha256);
+    return bytes === undefined ? size !== null : size === bytes;
   }
 
   async remove(sha256: string): Promise<void> {
@@ -145,38 +182,47 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
     return { blobs, bytes, freeBytes: disk.bavail * disk.bsize };
   }
 
-  /** Streams to a new file and waits until the disk has it. */
-  private async writeFile(path: string, content: Readable, maxBytes: number): Promise<BlobInfo> {
-    const hash = createHash('sha256');
-    let bytes = 0;
+  /** Waits for all, also when one fails: nobody may clean up behind a write that goes on. */
+  private async inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+    const done = await Promise.allSettled(items.map((item) => this.syncs.run(() => work(item))));
+    const failed = done.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  private async makeDurable(staged: Staged): Promise<void> {
+    const path = join(this.stagingDir, staged.name);
+    if (!staged.memory) return syncFile(path);
+    await this.disk.claim(staged.bytes);
     const handle = await open(path, 'wx', 0o600);
     try {
-      for await (const chunk of content as AsyncIterable<Buffer>) {
-        bytes += chunk.length;
-        if (bytes > maxBytes) throw tooLarge(maxBytes);
-        hash.update(chunk);
-        await writeAll(handle, chunk);
-      }
+      await writeAll(handle, staged.memory, 0);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    return { sha256: hash.digest('hex'), bytes };
   }
 
   /** A rename is atomic: readers see nothing or everything. A damaged older copy is replaced. */
-  private async publish(name: string, info: BlobInfo): Promise<void> {
-    if ((await this.sizeOf(info.sha256)) === info.bytes) return this.dropStaged(name);
-    const shard = join(this.blobsDir, info.sha256.slice(0, 2));
-    try {
-      const isNew = (await mkdir(shard, { recursive: true, mode: 0o700 })) !== undefined;
-      await rename(join(this.stagingDir, name), this.pathOf(info.sha256));
+  private async publish(blobs: readonly Staged[]): Promise<void> {
+    const shards = new Set<string>();
+    let isNew = false;
+    for (const { sha256, name } of blobs) {
+      const shard = this.shardOf(sha256);
+      if (!shards.has(shard)) {
+        shards.add(shard);
+        isNew = (await mkdir(shard, { recursive: true, mode: 0o700 })) !== undefined || isNew;
+      }
+      await rename(join(this.stagingDir, name), this.pathOf(sha256));
       this.active.delete(name);
-      await syncFolder(shard);
-      if (isNew) await syncFolder(this.blobsDir);
-    } catch (error) {
-      throw asStorageError(error);
     }
+    await this.inParallel([...shards], syncFolder);
+    if (isNew) await syncFolder(this.blobsDir);
+  }
+
+  /** Those that the store does not have yet. */
+  private async missing(blobs: readonly Staged[]): Promise<Staged[]> {
+    const there = await Promise.all(blobs.map((each) => this.has(each.sha256, each.bytes)));
+    return blobs.filter((_, index) => !there[index]);
   }
 
   private async sizeOf(sha256: string): Promise<number | null> {
@@ -195,6 +241,10 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
 
   private pathOf(sha256: string): string {
     if (!SHA256.test(sha256)) throw new BlobMissingError(sha256);
-    return join(this.blobsDir, sha256.slice(0, 2), sha256);
+    return join(this.shardOf(sha256), sha256);
+  }
+
+  private shardOf(sha256: string): string {
+    return join(this.blobsDir, sha256.slice(0, 2));
   }
 }
