@@ -1,8 +1,11 @@
 /** Renews leases in the database for as long as whoever holds them runs, all of a kind with one statement. */
 import type { Logger } from '@nestjs/common';
 
+/** Milliseconds between two renewals of a lease of so many seconds: two of three may fail. */
+export const renewalMs = (leaseSeconds: number): number => Math.round((leaseSeconds * 1000) / 3);
+
 export interface LeaseKeeperOptions<V> {
-  /** Milliseconds between two renewals: a third of a lease, so that one may fail. */
+  /** Milliseconds between two renewals. */
   readonly everyMs: number;
   /** Renews them and returns the keys of those that are still ours. */
   readonly renew: (leases: ReadonlyMap<string, V>) => Promise<readonly string[]>;

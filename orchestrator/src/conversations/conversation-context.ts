@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
-import { LeaseKeeper } from '../common/lease-keeper.js';
+import { LeaseKeeper, renewalMs } from '../common/lease-keeper.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { type ConversationLock, ConversationLookup } from '../responses/conversation.lookup.js';
@@ -20,7 +20,7 @@ export class StoredConversations extends ConversationLookup {
   ) {
     super();
     this.keeper = new LeaseKeeper({
-      everyMs: (env.RESPONSE_LEASE_SECONDS * 1000) / 3,
+      everyMs: renewalMs(env.RESPONSE_LEASE_SECONDS),
       renew: (locks) => this.conversations.keepLocks(locks),
       logger: this.logger,
       what: 'the lock of a conversation',
@@ -47,7 +47,7 @@ export class StoredConversations extends ConversationLookup {
       );
     }
     const lost = new AbortController();
-    const leave = this.keeper.keep(responseId, id, () => lost.abort(takenOver()));
+    const leave = this.keeper.keep(responseId, id, () => lost.abort());
     const release = async (): Promise<void> => {
       leave();
       try {
@@ -76,11 +76,3 @@ export class StoredConversations extends ConversationLookup {
 }
 
 const unknown = (id: string) => new ApiError('not_found', `Conversation with id '${id}' not found.`);
-
-/** The server could not renew the lock in time, and somebody else took it. */
-const takenOver = () =>
-  new ApiError(
-    'server_error',
-    'Another response took over the conversation while this one could not reach the database. Please retry.',
-    { status: 503 },
-  );

@@ -3,7 +3,7 @@ import type { InputItem } from './input.schema.js';
 
 /** That a response may work on a conversation, and nobody else. Renewed while the process lives. */
 export interface ConversationLock {
-  /** Aborts, with an error for the caller, when another response works on it now. */
+  /** Aborts when another response works on it now, since this one could not renew its lock in time. */
   readonly lost: AbortSignal;
   /** Renews it no more, and leaves it: the response has ended and freed it, or its row keeps it. */
   leave(): void;

@@ -19,6 +19,9 @@ import { ResponseStore } from './response-store.js';
 import { type PreparedRun, RunFactory } from './run-factory.js';
 import { WaitingRuns } from './waiting-runs.js';
 
+const CONVERSATION_LOST =
+  'Another response took over the conversation while this one could not reach the database. Please send the request again.';
+
 /** A request that was found good; its row is there. */
 interface Accepted {
   readonly initial: ResponseObject;
@@ -166,7 +169,8 @@ export class ResponsesService implements OnApplicationBootstrap {
 
   /** A run that a client waits for. */
   private async *run({ initial, prepared, lock }: Accepted, gone: AbortSignal): AsyncGenerator<StreamEvent> {
-    const run = this.waiting.begin(initial, gone, ...(lock ? [lock.lost] : []));
+    const run = this.waiting.begin(initial, gone);
+    lock?.lost.addEventListener('abort', () => run.fail(CONVERSATION_LOST));
     try {
       yield* this.store.follow(initial, prepared.input, prepared.start(initial.id, run.signal).events());
     } finally {

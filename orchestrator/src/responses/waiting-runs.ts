@@ -3,14 +3,14 @@
  * server died is told from one that runs; and when the server stops they have some seconds to end.
  */
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { ApiError } from '../common/api-error.js';
-import { LeaseKeeper } from '../common/lease-keeper.js';
+import { LeaseKeeper, renewalMs } from '../common/lease-keeper.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { QueuesLifecycle } from '../queues/queues.lifecycle.js';
 import { ResponseEndRepository } from './response-end.repository.js';
 import { ResponseLeaseRepository } from './response-lease.repository.js';
 import type { ResponseObject } from './response.types.js';
+import { RunEnded } from './run/run-ended.js';
 
 /** Milliseconds that a run has to end by itself when the server stops; then it ends as failed. */
 const LAST_MS = 10_000;
@@ -20,9 +20,14 @@ const ABANDONED = {
   message: 'The server was restarted while this response ran. Please send the request again.',
 };
 
+const STOPPING = 'The server is stopping. Please send the request again.';
+const TAKEN = 'The server lost hold of this response. Please send the request again.';
+
 export interface WaitingRun {
-  /** Ends the run: the client went away, the server stops, or somebody else has its conversation. */
+  /** Ends the run: the client went away, the server stops, or `fail` was called. */
   readonly signal: AbortSignal;
+  /** Ends it as failed, with a sentence for the caller. */
+  readonly fail: (message: string) => void;
   /** Called when it has ended. */
   readonly end: () => void;
 }
@@ -40,7 +45,7 @@ export class WaitingRuns {
     @Inject(ENV) env: Env,
   ) {
     this.keeper = new LeaseKeeper({
-      everyMs: (env.RESPONSE_LEASE_SECONDS * 1000) / 3,
+      everyMs: renewalMs(env.RESPONSE_LEASE_SECONDS),
       renew: (held) => this.leases.keepWaited([...held.keys()]),
       logger: this.logger,
       what: 'the lease of a response',
@@ -50,14 +55,15 @@ export class WaitingRuns {
     });
   }
 
-  begin(response: ResponseObject, ...signals: readonly AbortSignal[]): WaitingRun {
-    const { id, store } = response;
+  /** `gone`: the client went away. */
+  begin({ id, store }: ResponseObject, gone: AbortSignal): WaitingRun {
     const own = new AbortController();
-    const ended = () => own.abort(new ApiError('server_error', 'Another process ended this response.'));
-    const leave = store ? this.keeper.keep(id, null, ended) : () => undefined;
+    const fail = (message: string) => own.abort(new RunEnded(message));
+    const leave = store ? this.keeper.keep(id, null, () => fail(TAKEN)) : () => undefined;
     this.running.set(id, own);
     return {
-      signal: AbortSignal.any([own.signal, ...signals]),
+      signal: AbortSignal.any([own.signal, gone]),
+      fail,
       end: () => {
         leave();
         this.running.delete(id);
@@ -79,9 +85,6 @@ export class WaitingRuns {
   }
 
   private endAll(): void {
-    const reason = new ApiError('server_error', 'The server is stopping. Please send the request again.', {
-      status: 503,
-    });
-    for (const controller of this.running.values()) controller.abort(reason);
+    for (const controller of this.running.values()) controller.abort(new RunEnded(STOPPING));
   }
 }

@@ -1,6 +1,7 @@
 import { Processor } from '@nestjs/bullmq';
 import { Inject, type OnApplicationBootstrap } from '@nestjs/common';
 import { z } from 'zod';
+import { renewalMs } from '../../common/lease-keeper.js';
 import { ENV } from '../../config/config.module.js';
 import type { Env } from '../../config/env.schema.js';
 import { JobProcessor } from '../../queues/job.processor.js';
@@ -32,6 +33,6 @@ export class BackgroundProcessor extends JobProcessor implements OnApplicationBo
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.jobs.every(QUEUES.responses, TAKE_UP, (this.env.RESPONSE_LEASE_SECONDS * 1000) / 3);
+    await this.jobs.every(QUEUES.responses, TAKE_UP, renewalMs(this.env.RESPONSE_LEASE_SECONDS));
   }
 }

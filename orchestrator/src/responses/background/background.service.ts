@@ -4,6 +4,7 @@
  */
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../../common/api-error.js';
+import { renewalMs } from '../../common/lease-keeper.js';
 import { retry } from '../../common/retry.js';
 import { ENV } from '../../config/config.module.js';
 import type { Env } from '../../config/env.schema.js';
@@ -180,7 +181,7 @@ export class BackgroundService {
     this.running.set(responseId, running);
     // Asked for before this process had it.
     if (claim.row.cancelRequestedAt) controller.abort(new Error('cancelled by the caller'));
-    const beat = setInterval(() => this.beat(running), (this.env.RESPONSE_LEASE_SECONDS * 1000) / 3);
+    const beat = setInterval(() => this.beat(running), renewalMs(this.env.RESPONSE_LEASE_SECONDS));
     try {
       // The stop came while it was claimed.
       if (this.stopping) running.released = this.giveBack(running);

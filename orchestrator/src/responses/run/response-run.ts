@@ -14,6 +14,7 @@ import type { DraftEvent } from '../response.types.js';
 import { cite } from './citations.js';
 import { MessageWriter } from './message-writer.js';
 import { runPythonCall } from './python-tool.js';
+import { RunEnded } from './run-ended.js';
 import { firstChoice, laterChoice } from './tool-choice.js';
 import { PYTHON_TOOL, Turn, type TurnResult } from './turn.js';
 import type { RunDraft, TurnEnded } from './turn-end.js';
@@ -137,14 +138,18 @@ export class ResponseRun {
   /** Aborted is cancelled, unless whoever aborted it says what went wrong. */
   private failure(thrown: unknown): DraftEvent {
     const { signal, responseId } = this.input;
-    const reason: unknown = signal.aborted && signal.reason instanceof ApiError ? signal.reason : null;
-    const cancelled = signal.aborted && reason === null;
-    return {
-      type: 'response.failed',
-      status: cancelled ? 'cancelled' : 'failed',
-      error: cancelled ? null : describe(reason ?? thrown, responseId),
-      usage: this.usage.total(),
-    };
+    const usage = this.usage.total();
+    if (!signal.aborted)
+      return { type: 'response.failed', status: 'failed', error: describe(thrown, responseId), usage };
+    const reason: unknown = signal.reason;
+    if (reason instanceof RunEnded)
+      return {
+        type: 'response.failed',
+        status: 'failed',
+        error: { code: 'server_error', message: reason.message },
+        usage,
+      };
+    return { type: 'response.failed', status: 'cancelled', error: null, usage };
   }
 
   private async *loop(): AsyncGenerator<RunDraft> {
