@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Files that sleep most of their time; they run beside the others. */
+const WAITS = ['test/contract/expiry.test.ts', 'test/contract/background-crash.test.ts'];
+
 /** One project per tier; `scripts/test` says which run when. Everything but `unit` uses real parts. */
 export default defineConfig({
   test: {
@@ -18,10 +21,23 @@ export default defineConfig({
         test: {
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
+          exclude: WAITS,
           globalSetup: ['test/support/shared-server.ts'],
           testTimeout: 120_000,
           hookTimeout: 180_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'waits',
+          include: WAITS,
+          globalSetup: ['test/support/shared-server.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          // The two sleep beside each other, too.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {

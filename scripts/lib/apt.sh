@@ -5,9 +5,21 @@ APT_UPDATED=''
 
 on_debian_as_root() { [ "$(id -u)" -eq 0 ] && have apt-get && have dpkg-query; }
 
+# apt_alone COMMAND...: one at a time on this machine, of those that go through here; apt itself does not
+# wait for another that updates its lists, and a policy (below) must not end before its installation.
+apt_alone() {
+  local lock status=0
+  mkdir -p "$CACHE_DIR"
+  exec {lock}>"$CACHE_DIR/apt.lock"
+  flock -w 1800 "$lock" || die 'another installation of packages has been running for half an hour' "fuser -v $CACHE_DIR/apt.lock"
+  "$@" || status=$?
+  exec {lock}>&-
+  return "$status"
+}
+
 apt_update_once() {
   [ -z "$APT_UPDATED" ] || return 0
-  step 'apt-get update: refreshing the package lists' "$1" apt-get -q update
+  apt_alone step 'apt-get update: refreshing the package lists' "$1" apt-get -q update
   APT_UPDATED=1
 }
 
@@ -29,7 +41,7 @@ apt_install() {
   local log=$1 reason=$2
   shift 2
   apt_update_once "$log"
-  step "apt-get install $*: $reason" "$log" no_service_starts \
+  apt_alone step "apt-get install $*: $reason" "$log" no_service_starts \
     env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
     -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 install "$@"
 }
