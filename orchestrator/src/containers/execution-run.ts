@@ -4,7 +4,6 @@
  * then (outputs, files, status) is kept all the same.
  */
 import { Logger } from '@nestjs/common';
-import { Readable } from 'node:stream';
 import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { storableText } from '../common/text.js';
@@ -221,20 +220,16 @@ export class ExecutionRun {
   /** A shown figure becomes a file of the container, named after its id. */
   private async keepImage(image: Extract<ExecutionEvent, { type: 'image' }>): Promise<ExecutionOutput> {
     const { blobs, files, persistence } = this.parts;
+    const { id: containerId, projectId } = this.container;
     const id = newId.containerFile();
-    await persistence.untilStored(() => this.parts.budget.admit(this.container.projectId, image.data.length));
-    const row = await persistence.untilStored(async () => {
-      const blob = await blobs.write(Readable.from([image.data]));
-      return files.upsert({
-        id,
-        containerId: this.container.id,
-        projectId: this.container.projectId,
-        path: `${DATA_DIR}/${id}.${image.mimeType === 'image/png' ? 'png' : 'jpg'}`,
-        bytes: BigInt(blob.bytes),
-        blobSha256: blob.sha256,
-        source: 'assistant',
-      });
-    });
+    const path = `${DATA_DIR}/${id}.${image.mimeType === 'image/png' ? 'png' : 'jpg'}`;
+    const row = await persistence.untilStored(() =>
+      blobs.within(projectId, async (writer) => {
+        const { sha256: blobSha256, bytes } = await writer.write(image.data);
+        const source = 'assistant' as const;
+        return files.upsert({ id, containerId, projectId, path, bytes: BigInt(bytes), blobSha256, source });
+      }),
+    );
     this.images.push(row);
     return { type: 'image', file_id: row.id, mime_type: image.mimeType, bytes: image.data.length };
   }

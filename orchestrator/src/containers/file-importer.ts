@@ -11,10 +11,10 @@ import { newId } from '../common/ids.js';
 import { merged } from '../common/merged.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { type FileChange, type FileEntry, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
-import type { BlobInfo } from '../storage/blob.store.js';
-import { BlobsService } from '../storage/blobs.service.js';
-import { StorageBudget, type StorageGrant } from '../storage/storage-budget.js';
+import { type FileChange, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import { isDatabaseOutage } from '../database/outage.js';
+import type { BlobInfo, StagedBlob } from '../storage/blob.store.js';
+import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import {
   ContainerFileRepository,
   type ContainerFileRow,
@@ -48,23 +48,26 @@ export const isWorthAnotherTry = (report: ImportReport): boolean =>
 
 /** Files copied out at the same time, each over a connection of its own. */
 const LANES = 4;
-/** Files per statement that writes their rows. */
-const ROWS = 64;
+/** Files that are made durable together, and whose rows are one statement. */
+const BATCH = 64;
 /** Gone again, or no file any more: nothing is missing. */
 const VANISHED: ReadonlySet<string> = new Set(['not_found', 'not_a_file', 'invalid_path']);
 
-interface ImportLimits {
+interface ImportJob {
+  readonly target: ImportTarget;
+  readonly sandbox: Sandbox;
+  readonly writer: BlobWriter;
   /** Milliseconds since the epoch. */
   readonly deadline: number;
-  readonly grant: StorageGrant;
+  readonly files: ImportedFile[];
+  readonly left: LeftFile[];
 }
 
-interface Fetched {
-  readonly change: FileChange;
-  readonly file: NewContainerFile;
+/** Copied out, and not durable yet. */
+interface Staged {
+  readonly group: Linked;
+  readonly blob: StagedBlob;
 }
-
-type FetchResult = { readonly fetched: readonly Fetched[] } | { readonly left: readonly LeftFile[] };
 
 @Injectable()
 export class FileImporter {
@@ -74,7 +77,6 @@ export class FileImporter {
     private readonly files: ContainerFileRepository,
     private readonly blobs: BlobsService,
     private readonly persistence: Persistence,
-    private readonly budget: StorageBudget,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -115,124 +117,99 @@ export class FileImporter {
     const deadline = Date.now() + limitMs;
     const gone = changes.filter(({ change }) => change === 'deleted').map(({ path }) => path);
     const files = await this.persistence.untilStored(() => this.markDeleted(target, gone));
-    const fetched: Fetched[] = [];
-    const flush = async () => {
-      const batch = fetched.splice(0);
-      if (batch.length > 0) files.push(...(await this.record(target, batch)));
-    };
     const written = changes.filter(({ change }) => change !== 'deleted');
     const plan = planImport(written, rows, gone, this.env.SANDBOX_DATA_BYTES);
-    const { groups } = plan;
     const left = [...plan.left];
-    const grant = this.budget.open(target.projectId);
-    const lanes = Array.from({ length: Math.min(LANES, groups.length) }, (_, lane) =>
-      this.fetch(
-        target,
-        sandbox,
-        groups.filter((_group, index) => index % LANES === lane),
-        { deadline, grant },
-      ),
-    );
-    try {
-      for await (const result of merged(lanes)) {
-        if ('left' in result) left.push(...result.left);
-        else fetched.push(...result.fetched);
-        if (fetched.length >= ROWS) await flush();
+    await this.blobs.within(target.projectId, async (writer) => {
+      const job = { target, sandbox, writer, deadline, files, left };
+      const staged: Staged[] = [];
+      const lanes = Array.from({ length: Math.min(LANES, plan.groups.length) }, (_, lane) =>
+        this.stage(
+          job,
+          plan.groups.filter((_group, index) => index % LANES === lane),
+        ),
+      );
+      try {
+        for await (const each of merged(lanes)) {
+          staged.push(each);
+          if (staged.length >= BATCH) await this.keep(job, staged.splice(0));
+        }
+      } finally {
+        // Also when the sandbox ended half-way: what was copied out is kept.
+        await this.keep(job, staged);
       }
-    } finally {
-      // Also when the sandbox ended half-way: what was copied out is kept.
-      await flush().finally(() => grant.release());
-    }
+    });
     return { files: inOrderOf(changes, files), left };
   }
 
   /**
-   * Copies files out one after the other, each content once, whatever the number of its names. Says of each why
-   * it could not be stored; rejects only when nothing more can be copied.
+   * Copies files out one after the other, each content once, whatever the number of its names. Notes of each
+   * why it could not be stored; rejects only when nothing more can be copied.
    */
-  private async *fetch(
-    target: ImportTarget,
-    sandbox: Sandbox,
-    groups: readonly Linked[],
-    { deadline, grant }: ImportLimits,
-  ): AsyncGenerator<FetchResult> {
-    const options = { maxBytes: this.env.SANDBOX_DATA_BYTES };
+  private async *stage(job: ImportJob, groups: readonly Linked[]): AsyncGenerator<Staged> {
+    const paths = groups.map(([first]) => first.path);
+    const again: Linked[] = [];
     let next = 0;
-    for await (const opened of sandbox.getFiles(
-      groups.map(([first]) => first.path),
-      options,
-    )) {
+    for await (const opened of job.sandbox.getFiles(paths, { maxBytes: this.env.SANDBOX_DATA_BYTES })) {
       const group = groups[next]!;
       next += 1;
-      const leave = (reason: LeftReason) => ({
-        left: group.map(({ path }: FileChange) => ({ path, reason })),
-      });
-      if (Date.now() >= deadline) {
-        if ('content' in opened) opened.content.destroy();
-        yield leave('out_of_time');
-        continue;
-      }
       try {
         if ('error' in opened) throw opened.error;
-        await this.take(grant, group, opened);
-        const blob = await this.keep(sandbox, opened, deadline);
-        yield { fetched: group.map((change) => ({ change, file: newFile(target, change, blob) })) };
+        yield { group, blob: await this.take(job, opened.content) };
       } catch (error) {
         if (error instanceof SandboxError && error.code === 'gone') throw error;
         if (error instanceof SandboxError && VANISHED.has(error.code)) continue;
-        const reason = reasonOf(error, Date.now() >= deadline);
-        this.logger.warn({ err: error, containerId: target.id, reason }, 'a file could not be stored');
-        yield leave(reason);
+        if (isDatabaseOutage(error)) again.push(group);
+        else this.leave(job, [group], error);
       }
     }
+    if (again.length === 0) return;
+    await this.untilDatabaseAnswers(job);
+    yield* this.stage(job, again);
   }
 
-  /** Each name of a content counts. The room of what it replaces is not known here, and free afterwards. */
-  private async take(
-    grant: StorageGrant,
-    group: Linked,
-    { entry, content }: { readonly entry: FileEntry; readonly content: Readable },
-  ): Promise<void> {
+  private async untilDatabaseAnswers({ target }: ImportJob): Promise<void> {
+    await this.persistence.untilStored(() => this.files.byPaths(target.id, []));
+  }
+
+  private async take(job: ImportJob, content: Readable): Promise<StagedBlob> {
+    const tooLate = () => content.destroy(new OutOfTime('the time for storing files is over'));
+    const late = setTimeout(tooLate, Math.max(1, job.deadline - Date.now()));
     try {
-      await this.persistence.untilStored(() => grant.take(entry.bytes * group.length));
-    } catch (error) {
-      content.destroy();
-      throw error;
+      return await job.writer.stage(content);
+    } finally {
+      clearTimeout(late);
     }
   }
 
-  /** Content can be read once: when the database is away while it is registered, the file is opened anew. */
-  private async keep(
-    sandbox: Sandbox,
-    { path, content }: { readonly path: string; readonly content: Readable },
-    deadline: number,
-  ): Promise<BlobInfo> {
-    let unread: Readable | null = content;
-    return this.persistence.untilStored(async () => {
-      const bytes = unread ?? (await sandbox.getFile(path)).content;
-      unread = null;
-      const tooLate = () => bytes.destroy(new OutOfTime('the time for storing files is over'));
-      const late = setTimeout(tooLate, Math.max(1, deadline - Date.now()));
-      try {
-        return await this.blobs.write(bytes);
-      } finally {
-        clearTimeout(late);
-      }
-    });
+  /**
+   * Makes a batch durable and writes its rows. When the database goes away meanwhile, the batch is lost:
+   * then it waits, and copies these files out anew.
+   */
+  private async keep(job: ImportJob, batch: readonly Staged[]): Promise<void> {
+    if (batch.length === 0) return;
+    const groups = batch.map(({ group }) => group);
+    try {
+      await job.writer.commit(batch.map(({ blob }) => blob));
+      const files = batch.flatMap(({ group, blob }) =>
+        group.map((change) => newFile(job.target, change, blob)),
+      );
+      const rows = await this.files.upsertMany(job.target, files);
+      const changes = new Map(groups.flat().map(({ path, change }) => [path, change]));
+      job.files.push(...rows.map((row) => ({ row, change: changes.get(row.path)! })));
+    } catch (error) {
+      if (!isDatabaseOutage(error)) return this.leave(job, groups, error);
+      await this.untilDatabaseAnswers(job);
+      const again: Staged[] = [];
+      for await (const each of this.stage(job, groups)) again.push(each);
+      await this.keep(job, again);
+    }
   }
 
-  private async record(target: ImportTarget, batch: readonly Fetched[]): Promise<ImportedFile[]> {
-    const rows = await this.persistence.untilStored(() =>
-      this.files.upsertMany(
-        target,
-        batch.map(({ file }) => file),
-      ),
-    );
-    const byPath = new Map(rows.map((row) => [row.path, row]));
-    return batch.flatMap(({ change: { path, change } }) => {
-      const row = byPath.get(path);
-      return row ? [{ row, change }] : [];
-    });
+  private leave(job: ImportJob, groups: readonly Linked[], error: unknown): void {
+    const reason = reasonOf(error, Date.now() >= job.deadline);
+    this.logger.warn({ err: error, containerId: job.target.id, reason }, 'files could not be stored');
+    job.left.push(...groups.flat().map(({ path }) => ({ path, reason })));
   }
 
   private async markDeleted(target: ImportTarget, paths: readonly string[]): Promise<ImportedFile[]> {

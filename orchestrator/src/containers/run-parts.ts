@@ -2,7 +2,6 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { BlobsService } from '../storage/blobs.service.js';
-import { StorageBudget } from '../storage/storage-budget.js';
 import { ContainerFileRepository } from './container-file.repository.js';
 import { ContainerRepository } from './container.repository.js';
 import { ExecutionRepository } from './execution.repository.js';
@@ -21,7 +20,6 @@ export class RunParts {
     readonly importer: FileImporter,
     readonly blobs: BlobsService,
     readonly persistence: Persistence,
-    readonly budget: StorageBudget,
     @Inject(ENV) readonly env: Env,
   ) {}
 }

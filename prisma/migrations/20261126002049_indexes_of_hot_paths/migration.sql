@@ -27,9 +27,6 @@ ALTER TABLE "Conversation" ADD COLUMN     "activeAt" TIMESTAMP(3) NOT NULL DEFAU
 ALTER TABLE "Response" ADD COLUMN     "emptied" BOOLEAN NOT NULL DEFAULT false,
 ADD COLUMN     "eventsRemoved" BOOLEAN NOT NULL DEFAULT false;
 
--- DropTable
-DROP TABLE "Setting";
-
 -- CreateIndex
 CREATE INDEX "Conversation_activeAt_idx" ON "Conversation"("activeAt");
 

@@ -1,4 +1,5 @@
 /** What code leaves behind is kept, whatever goes wrong while it is stored. */
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../../../orchestrator/src/common/api-error.js';
@@ -6,7 +7,7 @@ import { ContainersService } from '../../../orchestrator/src/containers/containe
 import { ExecutionService } from '../../../orchestrator/src/containers/execution.service.js';
 import { SweepService } from '../../../orchestrator/src/containers/sweep.service.js';
 import { type Sandbox, SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
-import { BlobsService } from '../../../orchestrator/src/storage/blobs.service.js';
+import { BlobStore } from '../../../orchestrator/src/storage/blob.store.js';
 import { FakeSandbox } from '../../fakes/sandboxes/fake.sandbox.js';
 import { eventually } from '../../support/api.js';
 import { takeDatabaseAway } from '../../support/database-outage.js';
@@ -159,8 +160,8 @@ describe('files that code left behind', () => {
   it('are stored by the sweep once the full storage has room again', async () => {
     const { key, id } = await container();
     await run(key, id, 'print:warm');
-    vi.spyOn(server.app.get(BlobsService), 'write').mockImplementation(async (content) => {
-      content.resume();
+    vi.spyOn(server.app.get(BlobStore), 'stage').mockImplementation(async (content) => {
+      if (content instanceof Readable) content.resume();
       throw new ApiError('storage_full', 'The disk of the server is full.');
     });
     const execution = await run(key, id, 'write:/mnt/data/late.csv:1', 'image', 'print:done');
@@ -175,7 +176,7 @@ describe('files that code left behind', () => {
   it('are stored before a sandbox ends with its expired container', async () => {
     const { key, id } = await container();
     await run(key, id, 'print:warm');
-    vi.spyOn(server.app.get(BlobsService), 'write').mockRejectedValueOnce(
+    vi.spyOn(server.app.get(BlobStore), 'stage').mockRejectedValueOnce(
       new ApiError('storage_full', 'The disk of the server is full.'),
     );
     await run(key, id, 'write:/mnt/data/last.csv:1');

@@ -1,5 +1,4 @@
 /** A project's memory pool: who gives way when it is full, and who does not. */
-import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FilesService } from '../../../orchestrator/src/files/files.service.js';
 import { BlobsService } from '../../../orchestrator/src/storage/blobs.service.js';
@@ -74,7 +73,7 @@ describe('a session key', () => {
   it('gives the files of a later request to the session that runs', async () => {
     const { id: project, key } = await server.project();
     const add = async (filename: string) => {
-      const blob = await server.app.get(BlobsService).write(Readable.from([filename]));
+      const blob = await server.app.get(BlobsService).write(Buffer.from(filename));
       return server.app.get(FilesService).createFromBlob(project, { filename, purpose: 'user_data', blob });
     };
     const [sales, costs] = [await add('sales.csv'), await add('costs.csv')];
