@@ -26,10 +26,41 @@ class Attacks(SandboxTest):
         self.assertEqual(status["Uid"].split(), ["1000"] * 4)
         self.assertEqual(status["Gid"].split(), ["1000"] * 4)
         self.assertEqual(status["Groups"].split(), [])
-        for name in ("CapEff", "CapPrm", "CapInh"):
+        for name in ("CapEff", "CapPrm", "CapInh", "CapBnd"):
             self.assertEqual(int(status[name], 16), 0)
         code = "import ctypes; print(ctypes.CDLL(None).prctl(39, 0, 0, 0, 0))"
         self.assertEqual(self.run_text(code), "1\n")
+
+    def test_devices(self) -> None:
+        code = (
+            "import os, stat, itertools\n"
+            "places = ('/tmp', '/mnt/data', '/dev/shm', '/dev')\n"
+            "for place, kind, (major, minor) in itertools.product(places, (stat.S_IFCHR, stat.S_IFBLK), ((1, 3), (1, 1), (10, 200), (10, 229), (8, 0))):\n"
+            "    path = f'{place}/node{os.getpid()}'\n"
+            "    fd = os.open('/', os.O_RDONLY)\n"
+            "    for make in (lambda: os.mknod(path, kind | 0o666, os.makedev(major, minor)), lambda: os.mknod(path[1:], kind | 0o666, os.makedev(major, minor), dir_fd=fd)):\n"
+            "        try: make(); print('made', path, kind, major, minor); os.unlink(path)\n"
+            "        except OSError: pass\n"
+            "    os.close(fd)\n"
+            "os.mkfifo('/tmp/pipe'); os.unlink('/tmp/pipe')\n"
+            "os.mknod('/tmp/plain', stat.S_IFREG | 0o600); os.unlink('/tmp/plain')\n"
+        )
+        self.assertEqual(self.run_text(code), "")
+        child = f"import subprocess, sys; print(subprocess.run([sys.executable, '-c', {code!r}], capture_output=True, text=True).stdout)"
+        self.assertEqual(self.run_text(child), "\n")
+
+    def test_malformed_frames_end_the_kernel_only(self) -> None:
+        find = "import os, struct, time\nchannel = next(f for f in range(900, 1000) if os.readlink(f'/proc/self/fd/{f}').startswith('socket'))\n"
+        headers = ('{"t":"image","mime":[],"bytes":1,"more":false}', '{"t":"image","mime":{},"bytes":1,"more":false}', '{"t":[]}', '{"t":"display","cut":[]}', '{"t":"error","name":1,"value":{}}', "[" * 60_000)
+        for header in headers:
+            with self.subTest(header=header[:60]):
+                code = find + f"open('before', 'w').write('kept')\nh = {header!r}.encode(); os.write(channel, struct.pack('>II', len(h), 0) + h); time.sleep(1)"
+                result = self.client.run(code)
+                self.assertIn(result.done["status"], ("kernel_died", "completed"))
+                self.assertEqual(list(result.files()), [self.sandbox.path("before")])
+                if "image" in header:
+                    self.assertEqual((result.done["status"], result.notices()), ("kernel_died", ["kernel_died"]))
+                self.client.run("import os; os.unlink('before')")
 
     def test_signals(self) -> None:
         code = "import os\nfor pid in %s:\n    for number in (0, 9, 15, 19, 2):\n        try: os.kill(pid, number); print('reached', pid, number)\n        except PermissionError: pass"

@@ -167,17 +167,52 @@ class Execute(SandboxTest):
         self.assert_healthy()
 
     def test_configure(self) -> None:
-        value = "'\"\n$x'''"
-        self.client.ask("configure", env={"MY_VALUE": value}, memory_bytes=1 << 40)
-        self.assertEqual(self.run_text("import os; print(os.environ['MY_VALUE'], end='')"), value)
-        self.client.ask("restart")
-        self.assertEqual(self.run_text("import os; print(os.environ['MY_VALUE'], end='')"), value)
+        self.client.ask("configure", memory_bytes=1 << 40)
         draw = "import random, numpy, uuid, tempfile\nprint(random.random(), numpy.random.rand(), tempfile.mktemp())"
         self.client.run("import random, numpy; random.seed(1); numpy.random.seed(1)")
         first = self.run_text(draw)
         self.client.run("random.seed(1); numpy.random.seed(1)")
         self.client.ask("configure")
         self.assertTrue(set(first.split()).isdisjoint(self.run_text(draw).split()))
+
+    def test_long_programs(self) -> None:
+        for size in (1_048_575, 1_048_577, 10_485_760):
+            with self.subTest(size=size):
+                head, tail = "text = '", "'\nlen(text)"
+                code = head + "x" * (size - len(head) - len(tail)) + tail
+                result = self.client.run_long(code, timeout_ms=60_000)
+                self.assertEqual(result.text("result"), str(size - len(head) - len(tail)))
+        # Three bytes for each character.
+        result = self.client.run_long("text = '" + "語" * 10_000_000 + "'\nlen(text)", timeout_ms=60_000)
+        self.assertEqual(result.text("result"), "10000000")
+        self.client.run("text = None")
+
+    def test_a_program_that_is_too_long(self) -> None:
+        for fields, code in (({"code_bytes": 31_457_281}, "too_large"), ({"code_bytes": 0}, "bad_request"), ({"code_bytes": "9"}, "bad_request")):
+            self.client.send({"op": "execute", **fields}, b"1")
+            with self.assertRaises(Failed) as caught:
+                self.client.last()
+            self.assertEqual(caught.exception.code, code)
+        identifier = self.client.send({"op": "execute", "code_bytes": 3}, b"1")
+        self.client.send({"id": identifier, "op": "code"}, b"12345")
+        with self.assertRaises(Failed) as caught:
+            self.client.last()
+        self.assertEqual(caught.exception.code, "bad_request")
+        # The rest of a refused program is ignored.
+        self.client.send({"id": identifier, "op": "code"}, b"12345")
+        self.assert_healthy()
+
+    def test_deep_programs(self) -> None:
+        self.client.run("kept = 1")
+        for code in ("(" * 5_000 + ")" * 5_000, "-" * 300_000 + "1", "x = " + "[" * 100_000, "1" + "+1" * 100_000, "if 1:\n" * 5 + "\n".join(" " * i + "if 1:" for i in range(300))):
+            with self.subTest(code=code[:10]):
+                result = self.client.run_long(code, timeout_ms=60_000)
+                self.assertIn(result.done["status"], ("completed", "kernel_died"))
+                self.assertTrue(result.of("error") or result.of("result") or result.of("notice"))
+        self.assert_healthy()
+
+    def test_byte_order_mark(self) -> None:
+        self.assertEqual(self.client.run("\ufeffprint('marked')").text(), "marked\n")
 
     def test_lost_connection_interrupts(self) -> None:
         other = Client(self.sandbox.socket)
