@@ -1,13 +1,16 @@
 """What gives way when memory runs out: processes that the code has started first, Python itself last."""
 
 import signal
+import time
 from collections.abc import Mapping
 
 from . import processes
 from .memory import resident
 
-_PATIENCE = 10
-"""Looks, at least 4 ms apart, in which the memory of killed processes may come back."""
+_PATIENCE = 2.0
+"""Seconds in which the memory of killed processes may come back, as long as no other takes its place."""
+_GROWTH = 33_554_432
+"""Bytes; more than that since the last kill is somebody else's doing."""
 
 
 def choose(kernel: int, children: Mapping[int, int]) -> list[int]:
@@ -30,27 +33,28 @@ class Pressure:
 
     def __init__(self, uid: int) -> None:
         self._uid = uid
-        self._dying: set[int] = set()
-        self._looks = 0
+        self._wait_until = 0.0
+        self._ceiling = 0
         self.killed = 0
         """Processes since `take`."""
+        self.dying: set[int] = set()
+        """Pids of the last victims, which may be seen a little longer."""
 
     def take(self) -> int:
         killed, self.killed = self.killed, 0
         return killed
 
-    def relieve(self, kernel: int) -> bool:
-        """True if something was killed, or still dies. `kernel` is its pid."""
-        alive = set(processes.of_user(self._uid))
-        self._dying &= alive
-        self._looks += 1
-        if self._dying and self._looks < _PATIENCE:
+    def relieve(self, kernel: int, used: int) -> bool:
+        """True if something was killed, or its memory still comes back. `kernel` is its pid, `used` in bytes."""
+        now = time.monotonic()
+        if now < self._wait_until and used <= self._ceiling:
             return True
-        children = {pid: resident(pid) for pid in alive - {kernel} - self._dying}
+        children = {pid: resident(pid) for pid in processes.of_user(self._uid, {kernel})}
         victims = choose(resident(kernel), children)
         for pid in victims:
             processes.send(pid, signal.SIGKILL)
-        self._dying.update(victims)
-        self._looks = 0
+        self._wait_until = now + _PATIENCE if victims else 0.0
+        self._ceiling = used + _GROWTH
         self.killed += len(victims)
+        self.dying = set(victims) | (self.dying if victims else set())
         return bool(victims)

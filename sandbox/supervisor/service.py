@@ -85,7 +85,8 @@ class Service:
 
     def left_processes(self) -> int:
         """Processes of user code beside the kernel."""
-        return self.kernel.left_processes({os.getpid()} | self._pool.pids() | self.scanner.pids())
+        ours = {os.getpid()} | self._pool.pids() | self.scanner.pids()
+        return self.kernel.left_processes(ours | self.pressure.dying)
 
     def _accept(self, _events: int) -> None:
         try:
@@ -222,10 +223,10 @@ class Service:
     def _file_noted(self, note: Header) -> None:
         self.scanner.note(note)
 
-    def _memory_exceeded(self) -> None:
+    def _memory_exceeded(self, used: int) -> None:
         if self._execution is not None:
-            self._execution.exceeded_memory()
-        elif self.pressure.relieve(self.kernel.pid):
+            self._execution.exceeded_memory(used)
+        elif self.pressure.relieve(self.kernel.pid, used):
             report("out of memory between executions; a process that was left behind was killed")
         elif any(True for _ in processes.of_user(self._options.uid)):
             # Something left over grew between executions.

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { engineIsSkipped, TestInstallation } from '../fakes/sandboxes/real-engine.js';
 import { python } from './sandbox-driver.dialect.js';
-import { codeOf, run } from './sandbox-driver.helpers.js';
+import { codeOf, readAll, run } from './sandbox-driver.helpers.js';
 import { sandboxDriverContract, SPEC } from './sandbox-driver.suite.js';
 
 describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
@@ -68,6 +69,70 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
       await driver.destroy(sandbox.id);
       expect(performance.now() - beganAt).toBeLessThan(20_000);
     }
+    await driver.close();
+  });
+
+  describe('thousands of files', () => {
+    it.each([5_000, 10_000])(
+      '%i of one execution are all told, and copied',
+      { timeout: 300_000 },
+      async (count) => {
+        const driver = here.newDriver();
+        const sandbox = await driver.create({ ...SPEC, maxFiles: 10_100 });
+        await sandbox.claim();
+        const { finished } = await run(
+          sandbox,
+          `for i in range(${count}):\n    with open(f'/mnt/data/a-name-of-some-length-{i}', 'w') as f: _ = f.write(str(i))`,
+          { timeoutMs: 120_000 },
+        );
+        expect([finished.status, finished.files.length, finished.filesTruncated]).toEqual([
+          'completed',
+          count,
+          false,
+        ]);
+        let right = 0;
+        for await (const file of sandbox.getFiles(finished.files.map(({ path }) => path))) {
+          if ('error' in file) throw file.error;
+          if (file.path.endsWith(`-${(await readAll(file.content)).toString()}`)) right += 1;
+        }
+        expect(right).toBe(count);
+        await driver.destroy(sandbox.id);
+        await driver.close();
+      },
+    );
+  });
+
+  it('copies sparse and linked files for what they hold', { timeout: 120_000 }, async () => {
+    const driver = here.newDriver();
+    const sandbox = await driver.create(SPEC);
+    await sandbox.claim();
+    const { finished } = await run(
+      sandbox,
+      [
+        'import os',
+        "with open('/mnt/data/sparse', 'wb') as f: _ = f.truncate(200_000_000), f.seek(150_000_000), f.write(b'here')",
+        "with open('/mnt/data/one', 'wb') as f: _ = f.write(os.urandom(50_000))",
+        "os.link('/mnt/data/one', '/mnt/data/two')",
+      ].join('\n'),
+    );
+    const [one, sparse, two] = finished.files;
+    expect(one?.identity).toBeDefined();
+    expect(two?.identity).toBe(one?.identity);
+    expect(sparse?.identity).toBeUndefined();
+    expect(sparse?.bytes).toBe(200_000_000);
+    expect(sparse?.storedBytes).toBeLessThan(1_000_000);
+    expect(finished.dataUsedBytes).toBeLessThan(1_000_000);
+    const { content } = await sandbox.getFile('/mnt/data/sparse');
+    const hash = createHash('sha256');
+    let bytes = 0;
+    for await (const chunk of content as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      hash.update(chunk);
+    }
+    const expected = createHash('sha256').update(Buffer.alloc(150_000_000)).update('here');
+    expect(bytes).toBe(200_000_000);
+    expect(hash.digest('hex')).toBe(expected.update(Buffer.alloc(49_999_996)).digest('hex'));
+    await driver.destroy(sandbox.id);
     await driver.close();
   });
 

@@ -1,7 +1,7 @@
 /** The contract of `execute` and `restart`. */
 import { describe, expect, it } from 'vitest';
-import type { ExecutionEvent } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
-import { LIMITS, run, tell } from './sandbox-driver.helpers.js';
+import { MAX_CODE_CHARS, type ExecutionEvent } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
+import { codeOf, LIMITS, run, tell } from './sandbox-driver.helpers.js';
 import type { Bench } from './sandbox-driver.suite.js';
 
 export function executionContract(bench: Bench): void {
@@ -49,6 +49,18 @@ function outputContract({ harness, shared }: Bench): void {
 
     it('tells a program that is none the same way', async () => {
       expect((await run(shared(), '= no language of this world')).error?.name).toBe('SyntaxError');
+    });
+
+    it.each([1_048_577, MAX_CODE_CHARS])('may have %i characters', async (length) => {
+      const last = `\n${dialect.print('at last')}`;
+      const told = await run(shared(), `${' '.repeat(length - last.length)}${last}`);
+      expect(told.stdout).toBe('at last\n');
+    });
+
+    it('is refused where the program is longer than that, and the next one runs', async () => {
+      const code = `${' '.repeat(MAX_CODE_CHARS)}\n${dialect.print('never')}`;
+      expect(await codeOf(run(shared(), code))).toBe('too_large');
+      expect((await run(shared(), dialect.print('next'))).stdout).toBe('next\n');
     });
 
     it('may be empty', async () => {

@@ -3,13 +3,109 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { codeOf, readAll, readText, run, source } from './sandbox-driver.helpers.js';
+import type { ReadOptions } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
 import type { Bench } from './sandbox-driver.suite.js';
 
 export function fileContract(bench: Bench): void {
   transferContract(bench);
   refusalContract(bench);
   boundContract(bench);
+  batchContract(bench);
 }
+
+function batchContract({ shared, driver, fresh }: Bench): void {
+  /** What became of each, `content` read. */
+  async function fetchAll(paths: readonly string[], options: ReadOptions = {}): Promise<string[]> {
+    const told: string[] = [];
+    for await (const file of shared().getFiles(paths, options)) {
+      expect(file.path).toBe(paths[told.length]);
+      if ('error' in file) told.push(file.error.code);
+      else told.push(`${file.entry.bytes} ${(await readAll(file.content)).toString()}`);
+    }
+    return told;
+  }
+
+  describe('many files', () => {
+    it('go in and come out in order, and one that is refused stops no other', async () => {
+      const names = ['a', 'b/c', '../up', 'd', ''];
+      const stored = await Array.fromAsync(
+        shared().putFiles(names.map((name) => ({ path: `/mnt/data/${name}`, content: source(name) }))),
+      );
+      expect(stored.map((file) => ('entry' in file ? file.entry.bytes : codeIn(file.error)))).toEqual([
+        1,
+        3,
+        'invalid_path',
+        1,
+        'invalid_path',
+      ]);
+      const paths = ['/mnt/data/d', '/mnt/data/absent', '/mnt/data/b/c', '/mnt/data/b', '/mnt/data/a'];
+      expect(await fetchAll(paths)).toEqual(['1 d', 'not_found', '3 b/c', 'not_a_file', '1 a']);
+      for (const name of ['a', 'b/c', 'd']) await shared().removeFile(`/mnt/data/${name}`);
+    });
+
+    it('go on when the source of one fails', async () => {
+      const broken = Readable.from(
+        (async function* () {
+          yield Buffer.alloc(100_000);
+          await sleep(10);
+          throw new Error('the sender left');
+        })(),
+      );
+      const files = [
+        { path: '/mnt/data/half', content: broken },
+        { path: '/mnt/data/whole', content: source('whole') },
+      ];
+      const [half, whole] = await Array.fromAsync(shared().putFiles(files));
+      expect(half).toMatchObject({ path: '/mnt/data/half', error: { message: 'the sender left' } });
+      expect(whole).toMatchObject({ entry: { bytes: 5 } });
+      await expect
+        .poll(async () => (await shared().listFiles()).entries.map(({ path }) => path))
+        .toEqual(['/mnt/data/whole']);
+      await shared().removeFile('/mnt/data/whole');
+    });
+
+    it('are bounded each, also one alone', async () => {
+      await shared().putFile('/mnt/data/large', source('0123456789'));
+      await shared().putFile('/mnt/data/small', source('01234'));
+      const paths = ['/mnt/data/large', '/mnt/data/small'];
+      expect(await fetchAll(paths, { maxBytes: 9 })).toEqual(['too_large', '5 01234']);
+      expect(await codeOf(shared().getFile('/mnt/data/large', { maxBytes: 9 }))).toBe('too_large');
+      expect((await shared().getFile('/mnt/data/large', { maxBytes: 10 })).bytes).toBe(10);
+      for (const path of paths) await shared().removeFile(path);
+    });
+
+    it('need not be read to the end, nor all of them', async () => {
+      const names = [1, 2, 3].map((n) => `/mnt/data/${n}`);
+      for (const name of names) await shared().putFile(name, source(name.repeat(200_000)));
+      const firstBytes: string[] = [];
+      for await (const file of shared().getFiles(names)) {
+        if ('error' in file) throw file.error;
+        for await (const chunk of file.content) {
+          firstBytes.push((chunk as Buffer).subarray(0, 11).toString());
+          break;
+        }
+      }
+      expect(firstBytes).toEqual(names);
+      for await (const file of shared().getFiles(names)) {
+        if ('content' in file) file.content.destroy();
+        break;
+      }
+      await expect(shared().ping()).resolves.toBeUndefined();
+      for (const name of names) await shared().removeFile(name);
+    });
+
+    it('end with the sandbox', async () => {
+      const sandbox = await fresh();
+      await sandbox.putFile('/mnt/data/a', source('a'));
+      await driver().destroy(sandbox.id);
+      expect(await codeOf(Array.fromAsync(sandbox.getFiles(['/mnt/data/a'])))).toBe('gone');
+      const files = [{ path: '/mnt/data/b', content: source('b') }];
+      expect(await codeOf(Array.fromAsync(sandbox.putFiles(files)))).toBe('gone');
+    });
+  });
+}
+
+const codeIn = (error: Error): string => ('code' in error ? String(error.code) : error.message);
 
 function transferContract({ harness, shared, driver, fresh }: Bench): void {
   const { dialect } = harness;

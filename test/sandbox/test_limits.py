@@ -208,7 +208,7 @@ class Memory(SandboxTest):
         children = {
             "a program": f"import subprocess; ended = subprocess.run(['python3', '-c', {hog!r}]).returncode",
             "a fork": "import os\npid = os.fork()\nif pid == 0:\n    x = []\n    while True: x.append(b'x' * 4_000_000)\nended = -os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) * -1",
-            "many": "import subprocess\nps = [subprocess.Popen(['python3', '-c', 'x = b\"x\" * 60_000_000; import time; time.sleep(60)']) for _ in range(25)]\nended = min(p.wait() for p in ps[:1])",
+            "many": "import subprocess\nps = [subprocess.Popen(['python3', '-c', 'x = b\"x\" * 220_000_000; import time; time.sleep(60)']) for _ in range(5)]\nended = min(p.wait() for p in ps[:1])",
         }
         for name, code in children.items():
             with self.subTest(name=name):

@@ -77,10 +77,6 @@ except RuntimeError as error: print('stopped:', error)`,
         'shared memory',
         "import mmap\nhogs = []\nwhile True:\n    m = mmap.mmap(-1, 64 << 20); m.write(b'x' * (64 << 20)); hogs.append(m)",
       ],
-      [
-        'children',
-        'import os, time\nfor i in range(8):\n    if os.fork() == 0:\n        hog = bytearray(400 << 20)\n        for j in range(0, len(hog), 4096): hog[j] = 1\n        time.sleep(30); os._exit(0)\ntime.sleep(8)',
-      ],
     ])('is told as such, and costs variables only: %s', async (_, code) => {
       const sandbox = await bench.attacked();
       await sandbox.putFile('/mnt/data/kept.txt', source('kept'));
@@ -88,6 +84,41 @@ except RuntimeError as error: print('stopped:', error)`,
       expect(told.notices).toContain('out_of_memory');
       expect(told.finished).toMatchObject({ status: 'out_of_memory', stateLost: true });
       expect(await readText(sandbox, '/mnt/data/kept.txt')).toBe('kept');
+      await bench.expectAlive();
+    });
+  });
+
+  describe('memory, by children of the code,', () => {
+    it.each([
+      [
+        'forks',
+        'pids = []\nfor i in range(3):\n    pid = os.fork()\n    if pid == 0:\n        hog = bytearray(800 << 20)\n        for j in range(0, len(hog), 4096): hog[j] = 1\n        time.sleep(60); os._exit(0)\n    pids.append(pid)\nends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids[:1]]',
+      ],
+      [
+        'a program',
+        "import subprocess, sys\nends = [subprocess.run([sys.executable, '-c', 'x = []\\nwhile True: x.append(bytes(range(256)) * 20_000)']).returncode]",
+      ],
+    ])('costs them their lives, and leaves Python its variables: %s', async (_, code) => {
+      await bench.attack("import os, time\nkept = 'kept'");
+      const told = await bench.attack(`import os, time\n${code}`, { timeoutMs: 60_000 });
+      expect(told.finished).toMatchObject({ status: 'completed', stateLost: false });
+      expect(told.notices).toContain('out_of_memory');
+      expect((await bench.attack('print(kept, ends)')).stdout).toBe('kept [-9]\n');
+      await (await bench.attacked()).restart();
+      await bench.expectAlive();
+    });
+  });
+
+  describe('files', () => {
+    it('ends as a clear status, and the next execution is quick', { timeout: 300_000 }, async () => {
+      const told = await bench.attack(
+        `import os\nos.mkdir('/mnt/data/flood')\nfor i in range(1_000_000): os.close(os.open(f'/mnt/data/flood/{i}', os.O_CREAT))`,
+        { timeoutMs: 200_000 },
+      );
+      expect(told.finished).toMatchObject({ status: 'interrupted', stateLost: false, filesTruncated: true });
+      expect(told.notices).toContain('files_limit');
+      expect((await bench.attack('1 + 1', { timeoutMs: 60_000 })).result).toBe('2');
+      await bench.attack('import shutil; shutil.rmtree("/mnt/data/flood")', { timeoutMs: 120_000 });
       await bench.expectAlive();
     });
   });

@@ -31,7 +31,7 @@ describe('what Docker is asked for', () => {
     expect(host()).toMatchObject({
       ReadonlyRootfs: true,
       CapDrop: ['ALL'],
-      CapAdd: ['SETUID', 'SETGID', 'KILL', 'CHOWN', 'DAC_OVERRIDE'],
+      CapAdd: ['SETUID', 'SETGID', 'KILL', 'CHOWN', 'DAC_OVERRIDE', 'SETPCAP'],
       SecurityOpt: ['no-new-privileges'],
       Privileged: false,
       IpcMode: 'private',

@@ -101,6 +101,9 @@ describe('control calls', () => {
     ['not_a_file', 'not_a_file'],
     ['invalid_path', 'invalid_path'],
     ['no_space', 'no_space'],
+    ['changed', 'changed'],
+    ['too_large', 'too_large'],
+    ['aborted', 'changed'],
     ['busy', 'busy'],
     ['internal', 'protocol'],
     ['constructor', 'protocol'],
@@ -261,6 +264,65 @@ describe('downloads', () => {
     const client = await SupervisorClient.connect(directory);
     const { bytes, content } = await client.get('/mnt/data/a');
     expect([bytes, (await read(content)).toString()]).toEqual([8, 'fourmore']);
+    client.close();
+  });
+
+  it('make up the zeros that did not travel, without holding them', async () => {
+    server.answers.get = (request, peer) => {
+      peer.reply(request, 'opened', { bytes: 300_000_006 });
+      peer.reply(request, 'data', {}, Buffer.from('abc'));
+      peer.reply(request, 'data', { zeros: 300_000_000 });
+      peer.reply(request, 'data', {}, Buffer.from('xyz'));
+      peer.reply(request, 'done', { bytes: 300_000_006 });
+    };
+    const client = await SupervisorClient.connect(directory);
+    const { bytes, content } = await client.get('/mnt/data/a');
+    let [received, most] = [0, 0];
+    let [head, tail] = ['', ''];
+    for await (const chunk of content as AsyncIterable<Buffer>) {
+      if (received === 0) head = chunk.toString('latin1', 0, 4);
+      received += chunk.length;
+      most = Math.max(most, content.readableLength);
+      tail = chunk.toString('latin1', chunk.length - 3);
+    }
+    expect([bytes, received, head, tail]).toEqual([300_000_006, 300_000_006, 'abc\0', 'xyz']);
+    expect(most).toBeLessThan(4 * 1_048_576);
+    client.close();
+  });
+
+  it('fail when less comes than was announced', async () => {
+    server.answers.get = (request, peer) => {
+      peer.reply(request, 'opened', { bytes: 10 });
+      peer.reply(request, 'data', {}, Buffer.from('four'));
+      peer.reply(request, 'done', { bytes: 10 });
+    };
+    const client = await SupervisorClient.connect(directory);
+    const { content } = await client.get('/mnt/data/a');
+    await expect(read(content)).rejects.toMatchObject({ code: 'protocol' });
+    client.close();
+  });
+
+  it('of many use one connection, and another one where the first was cut', async () => {
+    server.answers.get = (request, peer) => {
+      const path = String(request.header.path);
+      if (path.endsWith('cut')) return peer.hangUp();
+      peer.reply(request, 'opened', { bytes: path.length });
+      peer.reply(request, 'data', {}, Buffer.from(path));
+      if (path.endsWith('changed')) peer.reply(request, 'failed', { code: 'changed', message: 'shorter' });
+      else peer.reply(request, 'done', {});
+    };
+    const client = await SupervisorClient.connect(directory);
+    const names = [...Array.from({ length: 50 }, (_, i) => `/${i}`), '/cut', '/changed', '/last'];
+    const told: string[] = [];
+    for await (const file of client.getMany(names)) {
+      if ('error' in file) told.push(file.error.code);
+      else {
+        const text = await read(file.content).catch((error: SandboxError) => error.code);
+        told.push(text.toString());
+      }
+    }
+    expect(told).toEqual([...names.slice(0, 50), 'protocol', 'changed', '/last']);
+    expect(server.connections).toBeLessThan(6);
     client.close();
   });
 

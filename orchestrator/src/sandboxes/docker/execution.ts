@@ -3,7 +3,7 @@ import type { ExecuteOptions, ExecutionEvent, FileChange } from '../sandbox.driv
 import { MAX_CODE_CHARS, SandboxError } from '../sandbox.driver.js';
 import { EventQueue } from './event-queue.js';
 import type { CallSink, FrameConnection } from './frame-connection.js';
-import type { Frame, FrameHeader } from './frame-codec.js';
+import { MAX_PAYLOAD_BYTES, type Frame, type FrameHeader } from './frame-codec.js';
 import {
   executeDone,
   executeEvent,
@@ -154,16 +154,27 @@ export class Execution implements CallSink {
       this.#connection = await this.#host.connect();
       this.#watch(this.#options.timeoutMs + GRACE_MS + this.#host.restartTimeoutMs);
       this.#oomKillsBefore = this.#host.oomKills();
-      const program = Buffer.from(code);
-      if (program.length <= MAX_CODE_IN_HEADER)
-        this.#connection.call('execute', { code, ...this.#fields() }, this);
-      else this.#connection.call('execute', this.#fields(), this, program);
+      await this.#send(this.#connection, Buffer.from(code), code);
     } catch (error) {
       this.failed(error instanceof SandboxError ? error : goneError('the sandbox cannot be reached', error));
     }
     await this.#over.promise;
     clearTimeout(this.#watchdog);
     this.#connection?.resume();
+  }
+
+  /** In the header, in the payload, or in as many frames as it takes. */
+  async #send(connection: FrameConnection, program: Buffer, code: string): Promise<void> {
+    if (program.length <= MAX_CODE_IN_HEADER) {
+      connection.call('execute', { code, ...this.#fields() }, this);
+      return;
+    }
+    const first = program.subarray(0, MAX_PAYLOAD_BYTES);
+    const fields = { code_bytes: program.length, ...this.#fields() };
+    const call = connection.call('execute', fields, this, first);
+    for (let at = first.length; at < program.length && this.#phase === 'sent'; at += MAX_PAYLOAD_BYTES) {
+      await call.write('code', program.subarray(at, at + MAX_PAYLOAD_BYTES));
+    }
   }
 
   event(frame: Frame): void {

@@ -154,7 +154,8 @@ export class DownloadStream extends Readable implements CallSink {
   readonly #connection: FrameConnection;
   readonly #progress: ProgressTimer;
   #missing = 0;
-  #zeros = 0;
+  /** What has arrived and was not passed on yet, in order: bytes, or how many zeros. */
+  readonly #held: (Buffer | number)[] = [];
 
   constructor(connection: FrameConnection, path: string, options: ReadOptions) {
     super({ highWaterMark: MAX_PAYLOAD_BYTES });
@@ -172,7 +173,7 @@ export class DownloadStream extends Readable implements CallSink {
   }
 
   override _read(): void {
-    if (!this.#pushZeros() || this.complete) return;
+    if (!this.#passOn() || this.complete) return;
     this.#progress.owed();
     this.#connection.resume();
   }
@@ -194,7 +195,7 @@ export class DownloadStream extends Readable implements CallSink {
 
   done(_header: FrameHeader): void {
     this.#finish();
-    if (this.#zeros === 0) this.#end();
+    if (this.#held.length === 0) this.#end();
   }
 
   failed(error: SandboxError): void {
@@ -212,36 +213,35 @@ export class DownloadStream extends Readable implements CallSink {
   }
 
   #data(frame: Frame): void {
-    for (const piece of frame.pieces) {
-      const wanted = piece.subarray(0, this.#missing);
-      this.#missing -= wanted.length;
-      if (wanted.length > 0 && !this.push(wanted)) this.#wait();
-    }
-    this.#zeros = Math.min(parse(dataEvent, frame.header).zeros, this.#missing);
-    this.#missing -= this.#zeros;
-    if (!this.#pushZeros()) this.#wait();
+    for (const piece of frame.pieces) this.#hold(piece.subarray(0, this.#missing));
+    this.#hold(Math.min(parse(dataEvent, frame.header).zeros, this.#missing));
+    if (this.#passOn()) return;
+    this.#progress.settled();
+    this.#connection.pause();
+  }
+
+  #hold(data: Buffer | number): void {
+    const bytes = typeof data === 'number' ? data : data.length;
+    this.#missing -= bytes;
+    if (bytes > 0) this.#held.push(data);
   }
 
   /** False: the reader has enough for now. */
-  #pushZeros(): boolean {
-    while (this.#zeros > 0) {
-      const piece = ZEROS.subarray(0, this.#zeros);
-      this.#zeros -= piece.length;
+  #passOn(): boolean {
+    for (;;) {
+      const next = this.#held.shift();
+      if (next === undefined) return true;
+      const piece = typeof next === 'number' ? ZEROS.subarray(0, next) : next;
+      if (typeof next === 'number' && next > piece.length) this.#held.unshift(next - piece.length);
       const roomy = this.push(piece);
-      if (this.#zeros === 0 && this.complete) this.#end();
+      if (this.#held.length === 0 && this.complete) this.#end();
       if (!roomy) return false;
     }
-    return true;
   }
 
   #end(): void {
     if (this.#missing === 0) this.push(null);
     else this.#fail(new SandboxError('protocol', 'the supervisor sent less than the file has'));
-  }
-
-  #wait(): void {
-    this.#progress.settled();
-    this.#connection.pause();
   }
 
   #finish(): void {
