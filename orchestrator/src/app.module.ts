@@ -41,7 +41,7 @@ export class AppModule {
       imports: [
         ConfigModule.forRoot(parts.env),
         LoggingModule.forRoot(parts.env),
-        DatabaseModule.forRoot({ url: parts.databaseUrl }),
+        DatabaseModule.forRoot({ url: parts.databaseUrl, poolSize: parts.env.DATABASE_POOL_SIZE }),
         QueuesModule.forRoot({ databaseUrl: parts.databaseUrl, redisUrl: parts.env.REDIS_URL }),
         OutboxModule,
         StorageModule.forRoot({ dir: parts.blobDir }),

@@ -64,6 +64,7 @@ export type ErrorCode =
   | 'rate_limit_exceeded'
   | 'sandbox_capacity'
   | 'storage_full'
+  | 'service_unavailable'
   | 'draining'
   | 'sandbox_failed'
   | 'model_failed'
@@ -123,6 +124,7 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   memory_pool_exhausted: { status: 429, type: 'rate_limit_error', family: 'caller' },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', family: 'caller' },
   sandbox_capacity: { status: 503, type: 'server_error', family: 'operational' },
+  service_unavailable: { status: 503, type: 'server_error', family: 'operational' },
   storage_full: { status: 507, type: 'server_error', family: 'operational' },
   draining: { status: 503, type: 'server_error', family: 'operational' },
   sandbox_failed: { status: 500, type: 'server_error', family: 'operational' },

@@ -10,6 +10,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, type ErrorCode } from './api-error.js';
 import { discardRest } from './discard.js';
+import { databaseError } from './database-errors.js';
 
 /** Fastify's and its plug-ins' own error codes (body parser, multipart). */
 const FASTIFY_CODES: Readonly<Record<string, { code: ErrorCode; message: string }>> = {
@@ -70,6 +71,8 @@ export function toApiError(error: unknown): ApiError {
   const status = error instanceof HttpException ? error.getStatus() : statusCode;
   const mapped = status === undefined ? undefined : STATUS_CODES[status];
   if (mapped) return new ApiError(mapped, (error as Error).message, { cause: error });
+  const outage = databaseError(error);
+  if (outage) return outage;
   return new ApiError(
     'server_error',
     'The server had an error while processing your request. Please retry, and give the request id if it happens again.',
@@ -106,6 +109,9 @@ export class ApiExceptionFilter implements ExceptionFilter {
         : toApiError(exception);
     if (error.family === 'bug') {
       this.logger.error({ err: error.cause ?? error, requestId: request.id }, 'request failed');
+    }
+    if (error.code === 'service_unavailable') {
+      this.logger.warn({ err: error.cause ?? error, requestId: request.id }, 'the database did not answer');
     }
     if (reply.sent || reply.raw.headersSent) {
       reply.raw.destroy();

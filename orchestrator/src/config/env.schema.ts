@@ -104,6 +104,12 @@ export const envSchema = z.object({
     'PostgreSQL server to use; when absent the embedded one under DATA_DIR is started.',
     'postgresql:// URL',
   ),
+  DATABASE_POOL_SIZE: whole(
+    10,
+    'Most connections to PostgreSQL for requests and jobs; the queues and the lock of the process take about a dozen more.',
+    'count',
+    { min: 2, max: 500 },
+  ),
   REDIS_URL: text(
     'Redis server for the job queues; when absent the queues live in PostgreSQL.',
     'redis:// URL',
@@ -301,6 +307,11 @@ export const envSchema = z.object({
   RESPONSE_RETENTION_DAYS: whole(
     30,
     'Days a stored response, its executions and the files it cites are kept; 0 keeps them for ever.',
+    'days',
+  ),
+  CONVERSATION_RETENTION_DAYS: whole(
+    0,
+    'Days a conversation is kept after its last use, with its items; 0 keeps them for ever.',
     'days',
   ),
   BLOB_GRACE_MINUTES: whole(

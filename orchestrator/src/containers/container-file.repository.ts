@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type ContainerFile, Prisma } from '../database/generated/client.js';
-import { lockInTransaction } from '../database/advisory-lock.js';
+import { lockedTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { NOW } from '../database/sql.js';
 
@@ -91,8 +91,7 @@ export class ContainerFileRepository {
    * that is there already comes back instead.
    */
   async insertAtFreePath(file: NewContainerFile): Promise<ContainerFileRow | null> {
-    return this.prisma.$transaction(async (tx) => {
-      await lockInTransaction(tx, 'files', file.containerId);
+    return lockedTransaction(this.prisma, ['files', file.containerId], async (tx) => {
       const copy =
         file.fileId === undefined ? null : await this.findCopyOf(file.containerId, file.fileId, tx);
       if (copy) return copy;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Container, Prisma } from '../database/generated/client.js';
-import { lockInTransaction } from '../database/advisory-lock.js';
+import { lockedTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
 import * as sql from '../database/sql.js';
 import { type Announcement, OutboxRepository } from '../outbox/outbox.repository.js';
@@ -98,38 +98,40 @@ export class ContainerRepository {
     admit: Admission,
   ): Promise<Admitted> {
     const told: string[] = [];
-    const admitted = await this.prisma.$transaction(async (tx): Promise<Admitted> => {
-      await lockInTransaction(tx, 'pool', row.projectId);
-      let ended: readonly EndedContainer[] = [];
-      if (row.sessionKey !== undefined) {
-        ended = await this.expireSession(tx, row.projectId, row.sessionKey);
-        told.push(...(await this.outbox.announce(tx, ended.map(toExpired))));
-        const existing = await this.useSession(tx, row.projectId, row.sessionKey);
-        if (existing) return { container: existing, aside: [], ended };
-      }
-      const aside = admit(await this.poolUse(row.projectId, tx));
-      await this.markAside(tx, aside);
-      const container = await tx.container.create({ data: { ...row, sessionKey: row.sessionKey ?? null } });
-      if (files.length > 0) {
-        await tx.containerFile.createMany({
-          data: files.map((file) => ({
-            ...file,
-            containerId: row.id,
-            projectId: row.projectId,
-            source: 'user' as const,
-          })),
-        });
-      }
-      return { container, aside, ended };
-    });
+    const admitted = await lockedTransaction(
+      this.prisma,
+      ['pool', row.projectId],
+      async (tx): Promise<Admitted> => {
+        let ended: readonly EndedContainer[] = [];
+        if (row.sessionKey !== undefined) {
+          ended = await this.expireSession(tx, row.projectId, row.sessionKey);
+          told.push(...(await this.outbox.announce(tx, ended.map(toExpired))));
+          const existing = await this.useSession(tx, row.projectId, row.sessionKey);
+          if (existing) return { container: existing, aside: [], ended };
+        }
+        const aside = admit(await this.poolUse(row.projectId, tx));
+        await this.markAside(tx, aside);
+        const container = await tx.container.create({ data: { ...row, sessionKey: row.sessionKey ?? null } });
+        if (files.length > 0) {
+          await tx.containerFile.createMany({
+            data: files.map((file) => ({
+              ...file,
+              containerId: row.id,
+              projectId: row.projectId,
+              source: 'user' as const,
+            })),
+          });
+        }
+        return { container, aside, ended };
+      },
+    );
     this.outbox.wake(told);
     return admitted;
   }
 
   /** The same for a container that was put aside and is used again; returns those that give way for it. */
   async takeBack(row: ContainerRow, admit: Admission): Promise<readonly string[]> {
-    return this.prisma.$transaction(async (tx) => {
-      await lockInTransaction(tx, 'pool', row.projectId);
+    return lockedTransaction(this.prisma, ['pool', row.projectId], async (tx) => {
       const aside = admit(await this.poolUse(row.projectId, tx));
       await this.markAside(tx, aside);
       await tx.container.updateMany({ where: { id: row.id }, data: { aside: false } });

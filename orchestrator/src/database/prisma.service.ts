@@ -22,6 +22,17 @@ const IDLE_TIMEOUT_MS = 30_000;
 const TRANSACTION_TIMEOUT_MS = 30_000;
 
 /**
+ * Milliseconds after which PostgreSQL gives up on its own, so that a disk that hangs or a lock that is never
+ * released becomes an error instead of a request without end. A pooler refuses these in its handshake, so
+ * behind one they are set on the role or in the pooler. Migrations have none.
+ */
+export const TIME_LIMITS = {
+  statement_timeout: 60_000,
+  lock_timeout: 30_000,
+  idle_in_transaction_session_timeout: 60_000,
+} as const;
+
+/**
  * The one Prisma client of the process. Repositories inject it; nothing else does. It reconnects by
  * itself after PostgreSQL restarts: the queries in flight fail, the next ones get a new connection.
  */
@@ -34,6 +45,8 @@ export class PrismaService extends PrismaClient implements OnModuleInit, OnAppli
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       application_name: 'code-interpreter',
+      keepAlive: true,
+      ...(keepsConnections(options.url) ? TIME_LIMITS : {}),
     };
     // A connection that dies while idle is only dropped from the pool; whoever queries next learns more.
     const ignore = (): void => undefined;

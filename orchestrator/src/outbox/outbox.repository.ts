@@ -4,8 +4,8 @@
  * webhooks feature sends them; what it is not woken for it finds by itself.
  */
 import { Injectable } from '@nestjs/common';
-import type { Prisma } from '../database/generated/client.js';
-import * as sql from '../database/sql.js';
+import { Prisma } from '../database/generated/client.js';
+import { NOW } from '../database/sql.js';
 import { newEvent } from './event.js';
 import type { EventType } from './event.types.js';
 
@@ -20,13 +20,12 @@ export interface Announcement {
 
 type Listener = (deliveryIds: readonly string[]) => void;
 
-const NOW = sql.NOW.sql;
-const NEW_ID = `'wh_' || replace(gen_random_uuid()::text, '-', '')`;
+const NEW_ID = Prisma.raw(`'wh_' || replace(gen_random_uuid()::text, '-', '')`);
 
 /** A row for each receiver: the project's endpoints that want this type, and the callback URL. */
-const INSERT = `
+const insert = (told: string): Prisma.Sql => Prisma.sql`
   WITH told AS (
-    SELECT * FROM json_to_recordset($1::json) AS t(
+    SELECT * FROM json_to_recordset(${told}::json) AS t(
       "projectId" text, "type" text, "subjectId" text, "callbackUrl" text, "eventId" text, "payload" json)
   ), receivers AS (
     SELECT t.*, e."id" AS "endpointId", e."url" FROM told t JOIN "WebhookEndpoint" e
@@ -55,7 +54,7 @@ export class OutboxRepository {
       const payload = newEvent(announcement.type, announcement.subjectId, now);
       return { ...announcement, eventId: payload.id, payload };
     });
-    const rows = await tx.$queryRawUnsafe<{ id: string }[]>(INSERT, JSON.stringify(told));
+    const rows = await tx.$queryRaw<{ id: string }[]>(insert(JSON.stringify(told)));
     return rows.map(({ id }) => id);
   }
 

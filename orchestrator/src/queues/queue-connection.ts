@@ -6,6 +6,8 @@ import {
   setDefaultBackendFactory,
 } from 'bullmq';
 import pg from 'pg';
+import { TIME_LIMITS } from '../database/prisma.service.js';
+import { keepsConnections } from '../database/statement-names.js';
 import { QUEUE_NAMES } from './queue-names.js';
 import { logSeldom } from './quiet-log.js';
 
@@ -17,6 +19,7 @@ export interface QueuesOptions {
 }
 
 const SCHEMA = 'bullmq';
+const SEARCH_PATH = `-c search_path=${SCHEMA}`;
 /** Each worker keeps one connection to be told of new jobs; queries share the rest. */
 const POOL_SIZE = QUEUE_NAMES.length + 6;
 /** A busy machine may take long over a connection; jobs can wait. */
@@ -28,8 +31,16 @@ export interface QueueConnection {
   close(): Promise<void>;
 }
 
-async function migrateQueues(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect();
+/** On a connection of its own, which may take as long as it takes. */
+async function migrateQueues(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    options: SEARCH_PATH,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'code-interpreter-migrate',
+  });
+  client.on('error', () => undefined);
+  await client.connect();
   try {
     await runMigrations(client, SCHEMA);
   } catch (error) {
@@ -39,15 +50,17 @@ async function migrateQueues(pool: pg.Pool): Promise<void> {
       { cause: error },
     );
   } finally {
-    client.release();
+    await client.end();
   }
 }
 
 async function openPostgres(databaseUrl: string): Promise<QueueConnection> {
   setDefaultBackendFactory(createPostgresBackend);
+  await migrateQueues(databaseUrl);
   const pool = new pg.Pool({
     connectionString: databaseUrl,
-    options: `-c search_path=${SCHEMA}`,
+    options: SEARCH_PATH,
+    ...(keepsConnections(databaseUrl) ? TIME_LIMITS : {}),
     max: POOL_SIZE,
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -56,7 +69,6 @@ async function openPostgres(databaseUrl: string): Promise<QueueConnection> {
   // Each queue and each worker listens as well.
   pool.setMaxListeners(2 * QUEUE_NAMES.length + 10);
   pool.on('error', logSeldom(new Logger('Queues'), 'connection'));
-  await migrateQueues(pool);
   // BullMQ's type of a connection speaks of Redis; its PostgreSQL backend takes a pool.
   return { options: pool as unknown as ConnectionOptions, close: () => pool.end() };
 }

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type {
+import {
   Prisma,
-  WebhookAttempt,
-  WebhookDelivery,
-  WebhookEndpoint,
+  type WebhookAttempt,
+  type WebhookDelivery,
+  type WebhookEndpoint,
 } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
 import { NOW } from '../../database/sql.js';
@@ -34,7 +34,9 @@ export interface DeliveryListQuery {
 /** Milliseconds by which the clock of a delayed job may be ahead. */
 const TOLERANCE_MS = 500;
 
-const after = (ms: number): Date => new Date(Date.now() + ms);
+/** That moment by the clock of the database, as our columns hold it. */
+const inMs = (ms: number): Prisma.Sql =>
+  Prisma.sql`(${NOW} + make_interval(secs => ${ms / 1000}::double precision))`;
 
 @Injectable()
 export class DeliveryRepository {
@@ -42,10 +44,10 @@ export class DeliveryRepository {
 
   /** Takes a delivery that is due, for `leaseMs`; null when it is not, or somebody else has it. */
   async claim(id: string, leaseMs: number): Promise<ClaimedDelivery | null> {
-    const [row] = await this.prisma.webhookDelivery.updateManyAndReturn({
-      where: { id, status: 'pending', nextAttemptAt: { lte: after(TOLERANCE_MS) } },
-      data: { attempts: { increment: 1 }, nextAttemptAt: after(leaseMs) },
-    });
+    const [row] = await this.prisma.$queryRaw<DeliveryRow[]>`
+      UPDATE "WebhookDelivery" SET "attempts" = "attempts" + 1, "nextAttemptAt" = ${inMs(leaseMs)}
+       WHERE "id" = ${id} AND "status" = 'pending' AND "nextAttemptAt" <= ${inMs(TOLERANCE_MS)}
+       RETURNING *`;
     if (!row) return null;
     const { endpointId } = row;
     if (endpointId === null) return { row, endpoint: null };
@@ -66,10 +68,13 @@ export class DeliveryRepository {
           lastStatus: outcome.status,
           lastError: outcome.error,
           ...(verdict.status === 'delivered' ? { deliveredAt: new Date() } : {}),
-          ...(verdict.status === 'pending' ? { nextAttemptAt: after(verdict.delayMs) } : {}),
         },
       });
       if (count === 0) return false;
+      if (verdict.status === 'pending') {
+        await tx.$executeRaw`
+          UPDATE "WebhookDelivery" SET "nextAttemptAt" = ${inMs(verdict.delayMs)} WHERE "id" = ${row.id}`;
+      }
       await tx.webhookAttempt.create({ data: { ...attempt, deliveryId: row.id, number: row.attempts } });
       return true;
     });

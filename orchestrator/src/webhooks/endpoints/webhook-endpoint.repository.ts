@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { WebhookEndpoint } from '../../database/generated/client.js';
-import { lockInTransaction } from '../../database/advisory-lock.js';
+import { lockedTransaction } from '../../database/advisory-lock.js';
 import { PrismaService } from '../../database/prisma.service.js';
 
 export type EndpointRow = WebhookEndpoint;
@@ -33,8 +33,7 @@ export class WebhookEndpointRepository {
 
   /** Null when the project has `max` of them. Its lock is held meanwhile, so parallel creates cannot pass it. */
   async insertWithin(max: number, row: NewEndpoint): Promise<EndpointRow | null> {
-    return this.prisma.$transaction(async (tx) => {
-      await lockInTransaction(tx, 'webhooks', row.projectId);
+    return lockedTransaction(this.prisma, ['webhooks', row.projectId], async (tx) => {
       const count = await tx.webhookEndpoint.count({ where: { projectId: row.projectId } });
       return count >= max ? null : tx.webhookEndpoint.create({ data: row });
     });
