@@ -56,12 +56,15 @@ const settings = {
 } as const;
 
 const modelEntry = z.strictObject({
-  id: z.string().min(1).max(200).meta({ description: 'Name under which clients ask for it.', unit: 'text' }),
-  upstream: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ description: 'Name the endpoint knows it by, if that differs.', unit: 'text' }),
+  id: z.string().min(1).max(200).meta({
+    description:
+      'Name under which clients ask for it. One `*` stands for any text: every such name is a model, and none of them is listed.',
+    unit: 'text',
+  }),
+  upstream: z.string().min(1).optional().meta({
+    description: 'Name the endpoint knows it by, if that differs. A `*` is what the `*` of `id` stood for.',
+    unit: 'text',
+  }),
   ...settings,
 });
 
@@ -144,6 +147,16 @@ export const modelNames = z
       .filter((name) => name !== ''),
   );
 
+const stars = (text: string): number => text.split('*').length - 1;
+
+/** What is wrong with the `*` of a model's names, or null. */
+function patternProblem(entry: string | ModelEntry): string | null {
+  const { id, upstream = id } = typeof entry === 'string' ? { id: entry } : entry;
+  if (stars(id) > 1) return 'id: at most one * is understood';
+  if (stars(upstream) > stars(id)) return 'upstream: a * stands for the one of id, which has none';
+  return null;
+}
+
 interface SimpleForm {
   readonly OPENAI_BASE_URL?: string | undefined;
   readonly OPENAI_API_KEY?: string | undefined;
@@ -180,6 +193,10 @@ export function resolveProviders(
     const at = `MODEL_PROVIDERS.${index}`;
     if (provider.models.length === 0 && !provider.discover)
       problems.push(`${at}.models: name the models, or set discover to true`);
+    provider.models.forEach((entry, position) => {
+      const problem = patternProblem(entry);
+      if (problem !== null) problems.push(`${at}.models.${position}.${problem}`);
+    });
     if (provider.api_key !== undefined && provider.api_key_env !== undefined)
       problems.push(`${at}.api_key_env: give api_key or api_key_env, not both`);
     if (provider.api_key_env === undefined) return provider;

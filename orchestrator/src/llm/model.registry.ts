@@ -24,6 +24,8 @@ export interface ModelSource {
   readonly name: string;
   /** Known without asking anybody. */
   readonly configured: readonly Model[];
+  /** A model whose name fits a pattern of the source; null when none does. Asked when nothing else is found. */
+  readonly matching?: (id: string) => Model | null;
   /** What the source finds by asking, `configured` left out. Resolves within `waitMs`, never rejects. */
   readonly discovered: (waitMs: number) => Promise<readonly Model[]>;
 }
@@ -92,7 +94,18 @@ export class ModelRegistry {
     const lists = new Map(
       await Promise.all(this.sources.map(async (source) => [source, await source.discovered(0)] as const)),
     );
-    return this.qualified(id, (source) => lists.get(source) ?? []);
+    return this.qualified(id, (source) => lists.get(source) ?? []) ?? this.matching(id);
+  }
+
+  /** By a pattern: of the source that is named before the slash, else of the first that has one. */
+  private matching(id: string): Model | null {
+    for (const source of this.sources) {
+      const prefix = `${source.name}/`;
+      const model =
+        (id.startsWith(prefix) ? source.matching?.(id.slice(prefix.length)) : null) ?? source.matching?.(id);
+      if (model) return { ...model, id };
+    }
+    return null;
   }
 
   private qualified(id: string, modelsOf: (source: ModelSource) => readonly Model[]): Model | null {

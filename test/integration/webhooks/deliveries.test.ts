@@ -164,7 +164,7 @@ describe('a test of an endpoint', () => {
       webhook_endpoint_id: id,
       event_type: 'response.failed',
       status_code: 418,
-      success: true,
+      success: false,
     });
     const [call] = app.receiver.at(path);
     const event = await new OpenAI({ apiKey: 'x' }).webhooks.unwrap(
@@ -174,6 +174,19 @@ describe('a test of an endpoint', () => {
     );
     expect(event.type).toBe('response.failed');
     expect(await app.deliveries(`endpoint_id=${id}`)).toEqual([]);
+  });
+
+  it.each([
+    [200, true],
+    [204, true],
+    [302, false],
+    [307, false],
+    [500, false],
+  ])('takes %i for success: %s, as a delivery does', async (status, success) => {
+    const { path, id } = await app.listen();
+    app.receiver.script(path, { status });
+    const answer = await app.post(`/webhook_endpoints/${id}/test`, { event_type: 'response.failed' });
+    expect(answer.body).toMatchObject({ status_code: status, success });
   });
 
   it('says why there was no answer', async () => {

@@ -57,6 +57,12 @@ describe('the configuration', () => {
     ['a password in the URL', [provider({ base_url: 'http://a:b@c/v1' })], /base_url: must not hold/],
     ['a field nobody knows', [provider({ modles: [] })], /MODEL_PROVIDERS\.0: Unrecognized key: "modles"/],
     ['a wrong model', [provider({ models: [{ id: 'm', vision: 'yes' }] })], /MODEL_PROVIDERS\.0\.models\.0/],
+    ['two stars', [provider({ models: ['a*b*'] })], /MODEL_PROVIDERS\.0\.models\.0\.id: at most one \*/],
+    [
+      'a star for nothing',
+      [provider({ models: [{ id: 'm', upstream: 'x*' }] })],
+      /MODEL_PROVIDERS\.0\.models\.0\.upstream: a \* stands for/,
+    ],
     ['no models', [provider({ models: [] })], /MODEL_PROVIDERS\.0\.models: name the models, or set discover/],
     ['a missing key', [provider({ api_key_env: 'NOT_SET' })], /api_key_env: the variable NOT_SET is not set/],
     ['two keys', [provider({ api_key: 'a', api_key_env: 'PATH' })], /api_key or api_key_env, not both/],
@@ -177,5 +183,38 @@ describe('discovery', () => {
       silent.closeAllConnections();
       silent.close();
     }
+  });
+});
+
+describe('patterns', () => {
+  const registry = (...models: unknown[]) =>
+    new ModelRegistry(pythonModels, [
+      new ProviderModels(modelProviderSchema.parse(provider({ models, context_tokens: 1_000 }))),
+    ]);
+  const upstreamOf = (model: Model | null): unknown =>
+    (model?.llm as unknown as { settings: { upstream: string } } | undefined)?.settings.upstream;
+
+  it.each([
+    ['gpt://*', undefined, 'gpt://b1g/yandexgpt/latest', 'gpt://b1g/yandexgpt/latest'],
+    ['gpt://*/latest', 'models/*', 'gpt://b1g/yandexgpt/latest', 'models/b1g/yandexgpt'],
+    ['gpt://*/yandexgpt/latest', 'yandexgpt', 'gpt://any/yandexgpt/latest', 'yandexgpt'],
+    ['gpt://*', undefined, 'p/gpt://x', 'gpt://x'],
+    ['a*', '$&*', 'a$1', '$&$1'],
+    ['gpt://*', undefined, 'gpt://', undefined],
+    ['ab*ba', undefined, 'aba', undefined],
+    ['gpt://*', undefined, 'xgpt://y', undefined],
+    ['gpt://*', undefined, `gpt://${'x'.repeat(300)}`, undefined],
+  ])('%s with upstream %s: %s is %s', async (id, upstream, asked, expected) => {
+    const model = await registry({ id, ...(upstream === undefined ? {} : { upstream }) }).find(asked);
+    expect(upstreamOf(model)).toBe(expected);
+    if (expected !== undefined) expect(model).toMatchObject({ id: asked, contextTokens: 1_000 });
+  });
+
+  it('come after names, in their order, and are in no list', async () => {
+    const models = registry({ id: '*', upstream: 'any' }, 'b-*', 'a-1');
+    expect(upstreamOf(await models.find('a-1'))).toBe('a-1');
+    expect(upstreamOf(await models.find('b-1'))).toBe('any');
+    expect((await models.find('python'))?.ownedBy).toBe('code-interpreter');
+    expect((await models.list()).map(({ id }) => id)).toEqual(['python', 'a-1']);
   });
 });

@@ -11,6 +11,8 @@ const FRESH_MS = 60_000;
 const RETRY_MS = 10_000;
 const ASK_TIMEOUT_MS = 10_000;
 const MAX_DISCOVERED = 5_000;
+/** Characters of a name that a pattern may fit. */
+const MAX_ID = 300;
 
 const SETTINGS = [
   'context_tokens',
@@ -45,6 +47,8 @@ function hintsOf(listed: Fields): ModelSettings {
 export class ProviderModels implements ModelSource {
   readonly name: string;
   readonly configured: readonly Model[];
+  /** Entries with a `*` in their id. */
+  private readonly patterns: readonly ModelEntry[];
   private readonly logger = new Logger('Models');
   private readonly endpoint: Endpoint;
   private readonly bootedAt = Math.floor(Date.now() / 1000);
@@ -55,9 +59,23 @@ export class ProviderModels implements ModelSource {
   constructor(private readonly provider: ModelProvider) {
     this.name = provider.name;
     this.endpoint = new Endpoint(provider);
-    this.configured = provider.models.map((entry) =>
-      this.model(typeof entry === 'string' ? { id: entry } : entry),
-    );
+    const entries = provider.models.map((entry) => (typeof entry === 'string' ? { id: entry } : entry));
+    this.configured = entries.filter(({ id }) => !id.includes('*')).map((entry) => this.model(entry));
+    this.patterns = entries.filter(({ id }) => id.includes('*'));
+  }
+
+  /** The first pattern that fits decides. */
+  matching(id: string): Model | null {
+    if (id.length > MAX_ID) return null;
+    for (const entry of this.patterns) {
+      const [before = '', after = ''] = entry.id.split('*');
+      const fits = id.length > before.length + after.length && id.startsWith(before) && id.endsWith(after);
+      if (!fits) continue;
+      const rest = id.slice(before.length, id.length - after.length);
+      const upstream = (entry.upstream ?? entry.id).replace('*', () => rest);
+      return this.model({ ...entry, id, upstream });
+    }
+    return null;
   }
 
   async discovered(waitMs: number): Promise<readonly Model[]> {

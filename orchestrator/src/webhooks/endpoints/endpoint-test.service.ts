@@ -26,7 +26,7 @@ export class EndpointTestService {
     const body = JSON.stringify(sampleOf(type, now));
     const secrets = this.secrets.ofEndpoint(row, now);
     const headers = signedHeaders(secrets, newId.webhookDelivery(), now, body);
-    const { status, error } = await this.sender.post(row.url, { ...headers }, body);
+    const { kind, status, error } = await this.sender.post(row.url, { ...headers }, body);
     if (status === null) {
       throw new ApiError('invalid_request', `The endpoint could not be reached. ${error ?? ''}`);
     }
@@ -35,7 +35,7 @@ export class EndpointTestService {
       webhook_endpoint_id: id,
       event_type: type,
       status_code: status,
-      success: true,
+      success: kind === 'delivered',
     };
   }
 }

@@ -53,7 +53,7 @@ export const endpointTestSchema = z
     webhook_endpoint_id: z.string(),
     event_type: z.enum(EVENT_TYPES),
     status_code: z.int().meta({ description: 'What the endpoint answered.' }),
-    success: z.literal(true),
+    success: z.boolean().meta({ description: 'Whether that counts as delivered: a 2xx, so no redirect.' }),
   })
   .meta({ id: 'WebhookEndpointTestResult' });
 

@@ -19,18 +19,27 @@ const REACH: Readonly<Record<string, Reach>> = {
   carrierGradeNat: 'private',
 };
 
-/** The last four bytes of a NAT64 address (64:ff9b::/96) are the address that is really reached. */
-const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
+/**
+ * The last four bytes of such an address are the IPv4 address that is really reached: NAT64, and the old
+ * "IPv4-compatible" form, in which `::a9fe:a9fe` is 169.254.169.254.
+ */
+const HOLD_IPV4 = [ipaddr.IPv6.parseCIDR('64:ff9b::/96'), ipaddr.IPv6.parseCIDR('::/96')];
+/** Of `::/96`, and none of IPv4: `::` and `::1`. */
+const OWN_RANGES: ReadonlySet<string> = new Set(['unspecified', 'loopback']);
 
 /** Takes what a resolver returns or a URL holds, IPv4 in IPv6 included; what is no address reaches nobody. */
 export function reachOf(text: string): Reach {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   if (!ipaddr.isValid(bare)) return 'never';
   const address = ipaddr.process(bare);
-  if (address instanceof ipaddr.IPv6 && address.match(NAT64)) {
+  const range = address.range();
+  if (
+    address instanceof ipaddr.IPv6 &&
+    !OWN_RANGES.has(range) &&
+    HOLD_IPV4.some((block) => address.match(block))
+  )
     return reachOf(ipaddr.fromByteArray(address.toByteArray().slice(-4)).toString());
-  }
-  return REACH[address.range()] ?? 'never';
+  return REACH[range] ?? 'never';
 }
 
 export function mayCall(address: string, policy: TargetPolicy): boolean {
