@@ -96,3 +96,7 @@ export function databaseError(error: unknown): ApiError | undefined {
   const headers: Record<string, string> = code === AWAY ? { 'retry-after': RETRY_AFTER } : {};
   return new ApiError(code, SENTENCES[code], { cause: error, headers });
 }
+
+/** Whether the database is away or full: what failed for that is worth another try. */
+export const isDatabaseOutage = (error: unknown): boolean =>
+  !(error instanceof ApiError) && meaningOf(error) !== undefined;

@@ -12,7 +12,7 @@ import { merged } from '../common/merged.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { type FileChange, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
-import { isDatabaseOutage } from '../database/outage.js';
+import { isDatabaseOutage } from '../common/database-errors.js';
 import type { BlobInfo, StagedBlob } from '../storage/blob.store.js';
 import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import {

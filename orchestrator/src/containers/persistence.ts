@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { retry } from '../common/retry.js';
-import { isDatabaseOutage } from '../database/outage.js';
+import { isDatabaseOutage } from '../common/database-errors.js';
 
 /** Attempts after which the log is told once more, so that it does not fill while the database is away. */
 const LOG_EVERY = 10;
