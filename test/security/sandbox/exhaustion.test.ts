@@ -227,7 +227,7 @@ answer({folder: fill(folder, 1200) for folder in sorted(folders)})`,
 
   it('inodes leaves listing bounded and quick', async () => {
     const told = await bench.attack(
-      `import os\nos.makedirs('/mnt/data/flood')\nfor n in range(150_000):\n    os.close(os.open(f'/mnt/data/flood/{n}', os.O_CREAT | os.O_WRONLY))`,
+      `import os\nos.makedirs('/mnt/data/flood')\nfor n in range(90_000):\n    os.close(os.open(f'/mnt/data/flood/{n}', os.O_CREAT | os.O_WRONLY))`,
       { timeoutMs: 25_000 },
     );
     expect(told.finished.files.length).toBeLessThanOrEqual(ATTACK_SPEC.maxFiles);
