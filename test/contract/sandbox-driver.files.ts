@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { codeOf, readAll, readText, run, source } from './sandbox-driver.helpers.js';
+import { codeOf, collect, readAll, readText, run, source } from './sandbox-driver.helpers.js';
 import type { ReadOptions } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
 import type { Bench } from './sandbox-driver.suite.js';
 
@@ -28,7 +28,7 @@ function batchContract({ shared, driver, fresh }: Bench): void {
   describe('many files', () => {
     it('go in and come out in order, and one that is refused stops no other', async () => {
       const names = ['m1', 'm2/in', '../up', 'm3', ''];
-      const stored = await Array.fromAsync(
+      const stored = await collect(
         shared().putFiles(names.map((name) => ({ path: `/mnt/data/${name}`, content: source(name) }))),
       );
       expect(stored.map((file) => ('entry' in file ? file.entry.bytes : codeIn(file.error)))).toEqual([
@@ -55,7 +55,7 @@ function batchContract({ shared, driver, fresh }: Bench): void {
         { path: '/mnt/data/half', content: broken },
         { path: '/mnt/data/whole', content: source('whole') },
       ];
-      const [half, whole] = await Array.fromAsync(shared().putFiles(files));
+      const [half, whole] = await collect(shared().putFiles(files));
       expect(half).toMatchObject({ path: '/mnt/data/half', error: { message: 'the sender left' } });
       expect(whole).toMatchObject({ entry: { bytes: 5 } });
       await expect
@@ -98,9 +98,9 @@ function batchContract({ shared, driver, fresh }: Bench): void {
       const sandbox = await fresh();
       await sandbox.putFile('/mnt/data/a', source('a'));
       await driver().destroy(sandbox.id);
-      expect(await codeOf(Array.fromAsync(sandbox.getFiles(['/mnt/data/a'])))).toBe('gone');
+      expect(await codeOf(collect(sandbox.getFiles(['/mnt/data/a'])))).toBe('gone');
       const files = [{ path: '/mnt/data/b', content: source('b') }];
-      expect(await codeOf(Array.fromAsync(sandbox.putFiles(files)))).toBe('gone');
+      expect(await codeOf(collect(sandbox.putFiles(files)))).toBe('gone');
     });
   });
 }
