@@ -1,6 +1,7 @@
 /** The contract of `execute` and `restart`. */
 import { describe, expect, it } from 'vitest';
-import { MAX_CODE_CHARS, type ExecutionEvent } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
+import { MAX_CODE_CHARS } from '../../orchestrator/src/common/code-length.js';
+import type { ExecutionEvent } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { codeOf, LIMITS, run, tell } from './sandbox-driver.helpers.js';
 import type { Bench } from './sandbox-driver.suite.js';
 

@@ -1,7 +1,7 @@
 /** Executions: an extension of ours beside the Containers API (docs/api). */
 import { z } from 'zod';
+import { MAX_CODE_CHARS } from '../common/code-length.js';
 import { integer, maybe } from '../common/wire-schema.js';
-import { MAX_CODE_CHARS } from '../sandboxes/sandbox.driver.js';
 
 export const runCodeSchema = z
   .strictObject({

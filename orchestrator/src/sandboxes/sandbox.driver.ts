@@ -157,7 +157,7 @@ export interface Sandbox {
   claim(): Promise<void>;
   /**
    * Runs code on the kernel. One at a time per sandbox: a second call waits for the first. Code over
-   * {@link MAX_CODE_CHARS} is refused as `too_large`.
+   * `MAX_CODE_CHARS` (common/code-length.ts) is refused as `too_large`.
    */
   execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent>;
   /** Gives a fresh kernel; files stay. */
@@ -185,9 +185,6 @@ export interface Sandbox {
   /** Cheap liveness check, well under a second. */
   ping(): Promise<void>;
 }
-
-/** UTF-16 units of a program, the API's limit and the sandbox's. */
-export const MAX_CODE_CHARS = 10_485_760;
 
 export type SandboxErrorCode =
   | 'not_found'

@@ -1,8 +1,8 @@
 /** A sandbox in memory; see fake-program.ts for what it can run. */
 import { Readable } from 'node:stream';
+import { MAX_CODE_CHARS } from '../../../orchestrator/src/common/code-length.js';
 import { EventQueue } from '../../../orchestrator/src/sandboxes/docker/event-queue.js';
 import {
-  MAX_CODE_CHARS,
   SandboxError,
   type ExecuteOptions,
   type ExecutionEvent,

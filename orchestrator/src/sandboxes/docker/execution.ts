@@ -1,6 +1,7 @@
 /** One run of code: from the supervisor's frames to the port's events. */
 import type { ExecuteOptions, ExecutionEvent, FileChange } from '../sandbox.driver.js';
-import { MAX_CODE_CHARS, SandboxError } from '../sandbox.driver.js';
+import { MAX_CODE_CHARS } from '../../common/code-length.js';
+import { SandboxError } from '../sandbox.driver.js';
 import { EventQueue } from './event-queue.js';
 import type { CallSink, FrameConnection } from './frame-connection.js';
 import { MAX_PAYLOAD_BYTES, type Frame, type FrameHeader } from './frame-codec.js';
