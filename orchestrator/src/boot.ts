@@ -16,6 +16,7 @@ import { migrate } from './database/migrate.js';
 import { DrainService } from './drain/drain.service.js';
 import { greeting } from './greeting.js';
 import { createApp } from './http/create-app.js';
+import { QueuesLifecycle } from './queues/queues.lifecycle.js';
 import { DockerSandboxDriver } from './sandboxes/docker/docker.driver.js';
 import { RunningWork } from './sandboxes/running-work.js';
 import type { SandboxDriver } from './sandboxes/sandbox.driver.js';
@@ -94,6 +95,8 @@ async function close(app: NestFastifyApplication): Promise<void> {
   // A client may wait for a model that says nothing, for as long as the model's time limit is.
   const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), LAST_REQUESTS_MS);
   const inOrder = async () => {
+    // Background responses are given back first: what they run next would be refused here.
+    app.get(QueuesLifecycle).letGo();
     const drained = app.get(DrainService).drain();
     await app.get(RunningWork, { strict: false }).settle(LAST_CODE_MS).catch(failed);
     await settledWithin(LAST_CODE_MS, drained);

@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { StoredItem } from './context/context.service.js';
 import { ConversationLookup } from './conversation.lookup.js';
 import { retry } from '../common/retry.js';
+import { isDatabaseOutage } from '../database/outage.js';
 import { leavesNothing, ResponseEndRepository } from './response-end.repository.js';
 import type { DraftEvent, ResponseObject, StreamEvent } from './response.types.js';
 import { Sequencer } from './run/sequencer.js';
@@ -56,6 +57,7 @@ export class ResponseStore {
   private async keepAnyhow(response: ResponseObject, input: readonly StoredItem[]): Promise<void> {
     await retry(() => this.keep(response, input), {
       forMs: OUTAGE_MS,
+      isFinal: (error) => !isDatabaseOutage(error),
       onFailure: (err) =>
         this.logger.warn({ err, responseId: response.id }, 'the end of a response waits for the database'),
     });

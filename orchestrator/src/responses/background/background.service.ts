@@ -9,6 +9,7 @@ import { retry } from '../../common/retry.js';
 import { ENV } from '../../config/config.module.js';
 import type { Env } from '../../config/env.schema.js';
 import { ExecutionService } from '../../containers/execution.service.js';
+import { isDatabaseOutage } from '../../database/outage.js';
 import { DrainService } from '../../drain/drain.service.js';
 import { RunSlots } from '../../limits/run-slots.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
@@ -262,7 +263,7 @@ export class BackgroundService {
   private async write({ row, attempt }: Claim, batch: Batch): Promise<void> {
     await retry(() => this.log.append(row.id, attempt, batch), {
       forMs: OUTAGE_MS,
-      isFinal: (error) => this.stopping || error instanceof FencedError,
+      isFinal: (error) => this.stopping || !isDatabaseOutage(error),
       onFailure: (err) =>
         this.logger.warn({ err, responseId: row.id }, 'events of a response wait for the database'),
     });
