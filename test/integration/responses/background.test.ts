@@ -1,5 +1,6 @@
 /** Background responses in states that a crash or a race leaves behind. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { QueuesLifecycle } from '../../../orchestrator/src/queues/queues.lifecycle.js';
 import { eventually } from '../../support/api.js';
 import { type AdminApp, startAdminApp } from '../admin/admin-app.js';
 
@@ -69,6 +70,26 @@ describe('a background response', () => {
       error: { code: 'server_error', message: expect.stringContaining('not tried again') as string },
       output: [],
     });
+  });
+
+  it('is given back before its code has ended, when the server stops', async () => {
+    const own = await startAdminApp();
+    const { key } = await own.project();
+    const body = { model: 'python', input: 'stubborn:60000', tools: TOOLS, background: true };
+    const { id } = (await own.ask(key, 'POST', '/v1/responses', body)).body;
+    const runs = () => own.prisma.execution.findFirst({ where: { responseId: id } });
+    await eventually(runs, (execution) => execution?.status === 'running');
+    own.app.get(QueuesLifecycle).letGo();
+    const row = await eventually(
+      () => own.prisma.response.findUniqueOrThrow({ where: { id } }),
+      ({ leaseUntil }) => leaseUntil! < new Date(),
+    );
+    expect([row.status, row.leaseUntil! < new Date(), (await runs())!.status]).toEqual([
+      'in_progress',
+      true,
+      'running',
+    ]);
+    await own.stop();
   });
 
   it('does not keep the server from stopping: it is let go of, and taken up by the next', async () => {

@@ -52,7 +52,13 @@ it('does not wait for a model that says nothing', async () => {
   const begin = Date.now();
   await server.kill('SIGTERM');
   expect(Date.now() - begin).toBeLessThan(PATIENCE_MS);
-  await Promise.all(waiting);
+  // Both are told before they are cut off.
+  const [stream, reply] = await Promise.all(waiting);
+  expect(stream).toContain('event: response.failed');
+  expect(JSON.parse(reply!)).toMatchObject({
+    status: 'failed',
+    error: { message: expect.stringContaining('is stopping') as string },
+  });
 
   await server.start();
   const api = new Api(server.url, server.apiKey);
