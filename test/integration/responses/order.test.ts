@@ -84,7 +84,10 @@ describe('two responses on one conversation', () => {
     const [mine, other] = [await server.project(), await server.project()];
     const id = await conversation(other.key);
     const reply = await server.respond(mine.key, 'unknown', { conversation: id });
-    expect([reply.status, reply.body.error.message]).toEqual([404, `Conversation with id '${id}' not found.`]);
+    expect([reply.status, reply.body.error.message]).toEqual([
+      404,
+      `Conversation with id '${id}' not found.`,
+    ]);
     expect(await server.prisma.conversation.findUnique({ where: { id } })).toMatchObject({ lockedBy: null });
   });
 
@@ -100,7 +103,11 @@ describe('two responses on one conversation', () => {
   it('the lock of a process that died is free after its lease, and what it ran has ended', async () => {
     const { id: projectId, key } = await server.project();
     const id = await conversation(key);
-    const dead = newResponse('resp_dead', { model: 'after-a-crash', input: 'go', conversation: id }, new Date());
+    const dead = newResponse(
+      'resp_dead',
+      { model: 'after-a-crash', input: 'go', conversation: id },
+      new Date(),
+    );
     await server.prisma.response.create({
       data: {
         id: dead.id,
@@ -243,7 +250,10 @@ describe('a container that expires while its response runs', () => {
       { ...call('get:x'), delay_ms: 1_500 },
       { text: 'done' },
     );
-    const running = server.respond(key, 'expiring', { tools: TOOLS, include: ['code_interpreter_call.outputs'] });
+    const running = server.respond(key, 'expiring', {
+      tools: TOOLS,
+      include: ['code_interpreter_call.outputs'],
+    });
     await asked('expiring', 2);
     await server.prisma.container.updateMany({ where: { auto: true }, data: { lastActiveAt: PAST } });
     const { body } = await running;

@@ -30,7 +30,13 @@ const BEGUN: readonly DraftEvent[] = [
   { type: 'response.in_progress' },
   { type: 'response.output_item.added', item: message('in_progress', '') },
   { type: 'response.content_part.added', item_id: 'msg_before', content_index: 0, part: {} },
-  { type: 'response.output_text.delta', item_id: 'msg_before', content_index: 0, delta: PREAMBLE, logprobs: [] },
+  {
+    type: 'response.output_text.delta',
+    item_id: 'msg_before',
+    content_index: 0,
+    delta: PREAMBLE,
+    logprobs: [],
+  },
 ];
 const SAID: readonly DraftEvent[] = [
   ...BEGUN,
@@ -54,7 +60,12 @@ async function leave(projectId: string, { model, drafts, turn, request = {} }: D
   const initial = newResponse(id, asked as never, new Date());
   const sequencer = new Sequencer(initial);
   const events = drafts.map((draft) => sequencer.next(draft));
-  const input = { id: 'msg_in', type: 'message', role: 'user', content: [{ type: 'input_text', text: 'go' }] };
+  const input = {
+    id: 'msg_in',
+    type: 'message',
+    role: 'user',
+    content: [{ type: 'input_text', text: 'go' }],
+  };
   await server.prisma.response.create({
     data: {
       id,
@@ -124,9 +135,14 @@ describe('a response that is taken up', () => {
     expect(shown.output).toHaveLength(1);
     const events = shown.stream
       .split('\n')
-      .flatMap((line) => (line.startsWith('data: ') ? [JSON.parse(line.slice(6)) as Record<string, never>] : []));
+      .flatMap((line) =>
+        line.startsWith('data: ') ? [JSON.parse(line.slice(6)) as Record<string, never>] : [],
+      );
     const done = events.filter(({ type }) => type === 'response.output_item.done');
-    expect(done.map((event) => (event['item'] as { status: string }).status)).toEqual(['incomplete', 'completed']);
+    expect(done.map((event) => (event['item'] as { status: string }).status)).toEqual([
+      'incomplete',
+      'completed',
+    ]);
     // Each item keeps a place of its own in the stream.
     expect(done.map((event) => event['output_index'])).toEqual([0, 1]);
     expect(events.map((event) => event['sequence_number'])).toEqual(events.map((_, index) => index));
@@ -169,7 +185,12 @@ describe('a response that is taken up', () => {
       (running) => running === 1,
     );
     const row = await server.prisma.response.findUniqueOrThrow({ where: { id } });
-    expect(row.turn).toMatchObject({ turns: 1, finish: 'tool_calls', goesOn: true, usage: { input: 7, output: 3 } });
+    expect(row.turn).toMatchObject({
+      turns: 1,
+      finish: 'tool_calls',
+      goesOn: true,
+      usage: { input: 7, output: 3 },
+    });
     expect((row.turn as unknown as TurnEnd).items).toHaveLength(2);
     await server.ask(key, 'POST', `/v1/responses/${id}/cancel`);
   });

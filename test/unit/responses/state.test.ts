@@ -12,8 +12,12 @@ function reachable<S extends string>(transitions: Record<S, readonly S[]>, start
 
 describe('state tables', () => {
   it('reach every state from the first one', () => {
-    expect(reachable(container.containerStates.transitions, 'running').size).toBe(Object.keys(container.containerStates.transitions).length);
-    expect(reachable(execution.executionStates.transitions, 'queued').size).toBe(Object.keys(execution.executionStates.transitions).length);
+    expect(reachable(container.containerStates.transitions, 'running').size).toBe(
+      Object.keys(container.containerStates.transitions).length,
+    );
+    expect(reachable(execution.executionStates.transitions, 'queued').size).toBe(
+      Object.keys(execution.executionStates.transitions).length,
+    );
     expect(reachable(response.transitions, 'queued').size).toBe(Object.keys(response.transitions).length);
   });
 
