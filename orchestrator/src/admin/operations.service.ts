@@ -57,7 +57,7 @@ export class OperationsService {
   }
 
   async resume(): Promise<DrainObject> {
-    this.draining.resume();
+    await this.draining.resume();
     return this.drainState();
   }
 

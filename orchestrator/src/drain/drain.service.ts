@@ -45,11 +45,11 @@ export class DrainService {
   }
 
   /** Takes work again and lets the pool fill up. */
-  resume(): void {
+  async resume(): Promise<void> {
     if (this.startedAt === null) return;
     this.startedAt = null;
     this.pool.resume();
-    this.queues.resume(QUEUES.responses);
+    await this.queues.resume(QUEUES.responses);
     for (const listener of this.listeners) listener();
   }
 

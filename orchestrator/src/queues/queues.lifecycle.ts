@@ -78,8 +78,8 @@ export class QueuesLifecycle
     await Promise.all(this.workersOf(name).map((worker) => worker.pause(true)));
   }
 
-  resume(name: QueueName): void {
-    for (const worker of this.workersOf(name)) worker.resume();
+  async resume(name: QueueName): Promise<void> {
+    await Promise.all(this.workersOf(name).map((worker) => worker.resume()));
   }
 
   /** For long jobs that another process can take up: called before the workers are waited for. */

@@ -136,7 +136,7 @@ describe('a response that is taken up', () => {
     const events = shown.stream
       .split('\n')
       .flatMap((line) =>
-        line.startsWith('data: ') ? [JSON.parse(line.slice(6)) as Record<string, never>] : [],
+        line.startsWith('data: ') ? [JSON.parse(line.slice(6)) as Record<string, unknown>] : [],
       );
     const done = events.filter(({ type }) => type === 'response.output_item.done');
     expect(done.map((event) => (event['item'] as { status: string }).status)).toEqual([
