@@ -3,7 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { StoredItem } from './context/context.service.js';
 import { ConversationLookup } from './conversation.lookup.js';
 import { retry } from '../common/retry.js';
-import { isDatabaseOutage } from '../database/outage.js';
+import { isDatabaseOutage } from '../common/database-errors.js';
 import { leavesNothing, ResponseEndRepository } from './response-end.repository.js';
 import type { DraftEvent, ResponseObject, StreamEvent } from './response.types.js';
 import { Sequencer } from './run/sequencer.js';

@@ -9,7 +9,7 @@ import { retry } from '../../common/retry.js';
 import { ENV } from '../../config/config.module.js';
 import type { Env } from '../../config/env.schema.js';
 import { ExecutionService } from '../../containers/execution.service.js';
-import { isDatabaseOutage } from '../../database/outage.js';
+import { isDatabaseOutage } from '../../common/database-errors.js';
 import { DrainService } from '../../drain/drain.service.js';
 import { RunSlots } from '../../limits/run-slots.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
