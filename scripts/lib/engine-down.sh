@@ -43,6 +43,7 @@ remove_cgroups() {
 
 engine_down() {
   local pid
+  stop_watch
   if pid=$(dockerd_pid); then
     if engine_answers; then remove_running_containers; fi
     stop_pid "$pid" 20

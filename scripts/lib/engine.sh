@@ -138,6 +138,8 @@ daemon_pid() {
 dockerd_pid() { daemon_pid dockerd "$ENGINE_DIR/daemon.json"; }
 containerd_pid() { daemon_pid containerd "$ENGINE_DIR/containerd.toml"; }
 
+watch_pid() { daemon_pid watch "$RUN_DIR/watch"; }
+
 # One that has ended but that its parent has not waited for has no command line any more.
 process_lives() { grep -q . "/proc/$1/cmdline" 2>/dev/null; }
 
@@ -173,6 +175,33 @@ wait_for() {
   done
 }
 
+# What a killed daemon left would look like the new one's, or keep it from starting.
+start_containerd() {
+  rm -f "$RUN_DIR/containerd.sock" "$RUN_DIR/containerd.sock.ttrpc"
+  launch containerd containerd --config "$ENGINE_DIR/containerd.toml"
+  wait_for 60 "$(cat "$RUN_DIR/containerd.pid")" test -S "$RUN_DIR/containerd.sock"
+}
+
+# On a busy disk this takes a minute: both daemons sync their databases before they answer.
+start_dockerd() {
+  rm -f "$RUN_DIR/docker.pid"
+  launch dockerd dockerd --config-file "$ENGINE_DIR/daemon.json"
+  wait_for 180 "$(cat "$RUN_DIR/dockerd.pid")" engine_answers
+}
+
+start_watch() {
+  watch_pid >/dev/null || launch watch bash "$ROOT_DIR/scripts/lib/engine-watch.sh" "$RUN_DIR/watch"
+}
+
+# By force: it has nothing to finish, and what it was starting is stopped with the rest.
+stop_watch() {
+  local pid
+  while pid=$(watch_pid); do
+    kill -KILL "$pid" 2>/dev/null || true
+    sleep 0.05
+  done
+}
+
 # --- configuration ----------------------------------------------------------------------------
 
 json_string() { printf '"%s"' "$(printf '%s' "$1" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g')"; }
@@ -195,6 +224,7 @@ daemon_config() {
   "log-driver": "local",
   "log-opts": {"max-size": "1m", "max-file": "2"},
   "shutdown-timeout": 5,
+  "live-restore": true,
   "runtimes": {
     $(json_string "$RUNTIME_NAME"): {"path": $(json_string "$RUNTIME_WRAPPER")},
     "runsc": {"path": $(json_string "$(runsc_bin)"), "runtimeArgs": ["--platform=systrap", "--network=none"]}
@@ -227,6 +257,10 @@ env_set() {
     printf '%s=%s\n' "$key" "$value"
   } >"$ENV_FILE.tmp"
   mv "$ENV_FILE.tmp" "$ENV_FILE"
+}
+
+env_unset() {
+  [ ! -f "$ENV_FILE" ] || sed -i "/^$1=/d" "$ENV_FILE"
 }
 
 env_get() { sed -n "s/^$1=//p" "$ENV_FILE" 2>/dev/null | tail -n 1; }

@@ -16,7 +16,7 @@ server_environment() {
   if [ -f "$(engine_env_file)" ]; then
     while IFS='=' read -r key value; do
       case "$key" in
-        DOCKER_HOST | SANDBOX_RUNTIME | SANDBOX_IMAGE)
+        DOCKER_HOST | SANDBOX_RUNTIME | SANDBOX_IMAGE | SANDBOX_CGROUP_PARENT)
           if [ -z "${!key:-}" ] && ! in_dotenv "$key"; then export "$key=$value"; fi
           ;;
       esac

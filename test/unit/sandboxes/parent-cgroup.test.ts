@@ -70,7 +70,7 @@ describe('a parent cgroup', () => {
     const limit = () => Number(readFileSync(join(place('memory'), 'memory.limit_in_bytes'), 'utf8'));
     const first = limit();
     expect(first).toBeGreaterThan(1_000_000);
-    expect(readFileSync(join(place('cpu'), 'cpu.shares'), 'utf8')).toBe('256');
+    expect(readFileSync(join(root, 'cpu/top/cpu.shares'), 'utf8')).toBe('256');
     parent.renew(0, GIB / 2);
     expect(limit()).toBe(1_000_000);
   });

@@ -222,7 +222,10 @@ export class DockerSandboxDriver extends SandboxDriver {
         : new SandboxError('start_failed', String(error), { cause: error });
     const log = await this.#engine.logTail(this.#nameOf(id), LOG_LINES).catch(() => '');
     await this.#removeTraces(id).catch((cause: unknown) => {
-      this.#options.logger.error({ sandboxId: id, err: cause }, 'a failed start could not be cleaned up');
+      this.#options.logger.warn(
+        { sandboxId: id, err: cause },
+        'a failed start could not be cleaned up; the next sweep tries again',
+      );
     });
     if (reason.code === 'engine_unavailable') return reason;
     const tail = log

@@ -96,7 +96,7 @@ export class ParentCgroup {
     for (const directory of new Set(Object.values(this.#directories))) {
       if (directory === undefined) continue;
       tryTo(() => rmdirSync(directory));
-      tryTo(() => rmdirSync(dirname(directory)));
+      if (!isSlice(this.name)) tryTo(() => rmdirSync(dirname(directory)));
     }
     this.#prepared = false;
   }
@@ -104,12 +104,14 @@ export class ParentCgroup {
   #prepare(memory: string, cpu: string | undefined): void {
     if (this.#prepared) return;
     for (const directory of new Set([memory, cpu ?? memory])) {
-      removeEmpty(dirname(directory));
+      if (!isSlice(this.name)) removeEmpty(dirname(directory));
       mkdirSync(directory, { recursive: true });
       if (this.#version === 2) enableControllers(directory);
     }
+    // Weights count among neighbours, so it is the topmost one of ours that competes with the server.
     const [file, weight] = CPU_WEIGHT[this.#version];
-    if (cpu !== undefined) tryTo(() => writeFileSync(join(cpu, file), weight));
+    if (cpu !== undefined)
+      tryTo(() => writeFileSync(join(isSlice(this.name) ? cpu : dirname(cpu), file), weight));
     this.#prepared = true;
   }
 
@@ -121,6 +123,8 @@ export class ParentCgroup {
 
 const USAGE = { 1: 'memory.usage_in_bytes', 2: 'memory.current' } as const;
 const LIMIT = { 1: 'memory.limit_in_bytes', 2: 'memory.max' } as const;
+
+const isSlice = (name: string): boolean => name.endsWith('.slice');
 
 function tryTo(work: () => void): void {
   try {
