@@ -28,9 +28,10 @@ const GROUPS: readonly Group[] = [
   {
     title: 'Sandboxes',
     intro: '`npm start` fills in the engine, the runtime and the image that it set up.',
-    matches: /^(DOCKER_HOST$|SANDBOX_|ALLOW_INSECURE_SANDBOX$)/,
+    matches: /^(DOCKER_HOST$|SANDBOX(ES)?_|ALLOW_INSECURE_SANDBOX$)/,
   },
   { title: 'Memory', matches: /^MEMORY_/ },
+  { title: 'Storage', matches: /^(STORAGE|DISK)_/ },
   {
     title: 'Executions',
     intro: 'What one run of code may do. Each limit that cuts something says so in the result.',

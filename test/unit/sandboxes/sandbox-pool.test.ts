@@ -218,7 +218,7 @@ describe('when memory is short, the pool', () => {
   it('takes nobody’s variables when somebody else has the memory', async () => {
     const on = driver();
     const pool = poolOn(on, NO_POOL);
-    const giveUpIdlest = vi.fn(() => Promise.resolve(true));
+    const giveUpIdlest = vi.fn<(minIdleMs: number) => Promise<boolean>>(() => Promise.resolve(true));
     pool.setReclaimer({ giveUpIdlest });
     on.faults.memory = { hostFreeBytes: 0.2 * GIB, usedBytes: 0.5 * GIB };
     expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
@@ -229,7 +229,7 @@ describe('when memory is short, the pool', () => {
   it('gives up one at a time while code that runs takes it', async () => {
     const on = driver();
     const pool = await filled(on);
-    const giveUpIdlest = vi.fn(() => Promise.resolve(true));
+    const giveUpIdlest = vi.fn<(minIdleMs: number) => Promise<boolean>>(() => Promise.resolve(true));
     pool.setReclaimer({ giveUpIdlest });
     on.faults.memory = { hostFreeBytes: 0.9 * GIB, usedBytes: 4 * GIB };
     await pool.watchMemory();
@@ -248,7 +248,7 @@ describe('when the engine goes away, the pool', () => {
   afterEach(() => vi.useRealTimers());
 
   it('outlives warm sandboxes that end and cannot be removed', async () => {
-    const lost = vi.fn();
+    const lost = vi.fn<(reason: unknown) => void>();
     process.on('unhandledRejection', lost);
     onTestFinished(() => void process.off('unhandledRejection', lost));
     const on = driver();
