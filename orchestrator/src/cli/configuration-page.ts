@@ -38,7 +38,7 @@ const GROUPS: readonly Group[] = [
     matches: /^EXECUTION_/,
   },
   { title: 'Models', matches: /^(LLM|MODEL|PROVIDER|OPENAI)/ },
-  { title: 'Sizes of requests', matches: /^MAX_/ },
+  { title: 'Sizes and pace of requests', matches: /^(MAX|BODIES|BODY|READER)_/ },
   {
     title: 'Time and retention',
     matches: /^(CONTAINER_|RESPONSE_|CONVERSATION_|BLOB_|SWEEP_|RETENTION_|SSE_)/,
