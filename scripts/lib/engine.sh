@@ -114,12 +114,14 @@ install_runsc() {
 # pids_with TEXT: processes that have TEXT as part of one of their arguments. Only text that holds one
 # of our own directories is ever passed, so another engine's processes never match.
 pids_with() {
-  local file pid
+  local file pid comm
   # One grep over all of them, which finds the text in its own arguments too.
   grep -lzF -- "$1" /proc/[0-9]*/cmdline 2>/dev/null | while IFS= read -r file; do
     pid=${file#/proc/}
     pid=${pid%/cmdline}
-    [ "$pid" = "$$" ] || [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = grep ] || printf '%s\n' "$pid"
+    # What is gone by now was that grep.
+    comm=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
+    [ "$pid" = "$$" ] || [ "$comm" = grep ] || printf '%s\n' "$pid"
   done
 }
 
@@ -195,10 +197,11 @@ start_watch() {
 
 # By force: it has nothing to finish, and what it was starting is stopped with the rest.
 stop_watch() {
-  local pid
-  while pid=$(watch_pid); do
+  local pid round
+  for round in 1 2 3 4 5; do
+    pid=$(watch_pid) || return 0
     kill -KILL "$pid" 2>/dev/null || true
-    sleep 0.05
+    sleep "0.$round"
   done
 }
 
