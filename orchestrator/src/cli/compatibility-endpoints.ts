@@ -34,7 +34,7 @@ export const ENDPOINTS: Readonly<Record<string, Row>> = {
   'GET /containers/{container_id}/files/{file_id}/content': ['yes', ''],
   'DELETE /containers/{container_id}/files/{file_id}': ['yes', 'Gone inside Python as well.'],
   'POST /files': ['yes', 'Any purpose of OpenAI’s list.'],
-  'GET /files': ['yes', ''],
+  'GET /files': ['yes', 'Files that code made with `purpose=assistants_output`, in no other list.'],
   'GET /files/{file_id}': ['yes', 'Container files (`cfile_…`) too.'],
   'GET /files/{file_id}/content': ['yes', 'For every purpose, and for container files.'],
   'DELETE /files/{file_id}': ['yes', ''],

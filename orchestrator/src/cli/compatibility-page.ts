@@ -1,4 +1,5 @@
 /** docs/compatibility.md as text, made of the tables that the compiler holds to the schemas. */
+import { absentSection } from './compatibility-absent.js';
 import { ENDPOINTS } from './compatibility-endpoints.js';
 import {
   EVENTS,
@@ -66,7 +67,7 @@ const SECTIONS: readonly (readonly [
     'Fields of a request',
     'Field',
     REQUEST,
-    '`POST /v1/responses`. `POST /v1/responses/input_tokens` and `/compact` take those of OpenAI’s reference.',
+    '`POST /v1/responses`, within the [limits](api/limits.md). `POST /v1/responses/input_tokens` and `/compact` take those of OpenAI’s reference.',
   ],
   ['Tools', 'Type', TOOLS],
   ['Input items', 'Type', INPUT_ITEMS, 'Others are refused with `invalid_value`.'],
@@ -94,5 +95,5 @@ export function compatibilityPage(): string {
   const sections = SECTIONS.map(([title, head, rows, text]) =>
     [`## ${title}\n`, ...(text === undefined ? [] : [`${text}\n`]), table(head, rows)].join('\n'),
   );
-  return [INTRO, CLIENTS, ...sections, OTHERS].join('\n');
+  return [INTRO, CLIENTS, ...sections, absentSection(), OTHERS].join('\n');
 }

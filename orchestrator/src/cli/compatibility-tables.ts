@@ -18,7 +18,7 @@ type Part = Exclude<Message['content'], string>[number];
 
 export const REQUEST: Table<keyof CreateResponseRequest> = {
   model: ['yes', 'Any model of [models.md](models.md), `python`, or `default`.'],
-  input: ['yes', 'Text up to 10 485 760 characters, or items (below).'],
+  input: ['yes', 'Text up to 10 485 760 characters, or up to 4,096 items (below).'],
   instructions: ['yes', 'For this turn only; not inherited through `previous_response_id`.'],
   tools: [
     'partly',
@@ -46,7 +46,7 @@ export const REQUEST: Table<keyof CreateResponseRequest> = {
   stream_options: ['no effect', 'Events are never padded: `include_obfuscation` changes nothing.'],
   background: ['yes', 'Survives a restart of the server; resumable stream. Needs `store`.'],
   store: ['yes', 'Default true, kept as [operations.md](operations.md) says.'],
-  previous_response_id: ['yes', 'Chains of any length.'],
+  previous_response_id: ['yes', 'Chains of any length, up to the size that [limits](api/limits.md) names.'],
   conversation: ['yes', 'Id or object; one response at a time (`conversation_locked`).'],
   include: ['yes', 'Evaluated on each read; values below.'],
   metadata: ['yes', '16 pairs, keys to 64, values to 512 characters.'],
@@ -73,7 +73,10 @@ export const INPUT_ITEMS: Table<InputItem['type']> = {
   function_call: ['yes', 'Each needs its output in the same context.'],
   function_call_output: ['yes', 'Text, or parts with files and images.'],
   reasoning: ['no effect', 'Accepted and listed; not sent to the model again, `encrypted_content` neither.'],
-  code_interpreter_call: ['yes', 'Replayed as what Python did; its container is used again if it runs.'],
+  code_interpreter_call: [
+    'yes',
+    'Replayed as what Python did; its container is used again if it runs. A `file_id` in outputs is left out.',
+  ],
   item_reference: ['yes', 'Resolves to a stored item of the project.'],
   compaction: [
     'yes',
@@ -100,13 +103,16 @@ export const TOOLS: Table<Tool['type']> = {
     'yes',
     '`container`: an id, or `{"type": "auto"}` with `file_ids`, `memory_limit`, `network_policy` (`disabled` only) and our `session_key`. One per request; `allowed_callers` has no effect.',
   ],
-  function: ['yes', 'Called by the model, run by the client. The name `python` is taken.'],
+  function: [
+    'yes',
+    'Called by the model, run by the client. The name `python` is taken; `allowed_callers`, `defer_loading` and `output_schema` are echoed and have no effect.',
+  ],
 };
 
 export const INCLUDES: Table<Include> = {
   'code_interpreter_call.outputs': [
     'yes',
-    'Without it `outputs` is null; with it logs, and figures as data URLs.',
+    'Without it `outputs` is null; with it logs, and figures as data URLs, up to 32 MiB in one reply; beyond that a line names the file.',
   ],
   'message.output_text.logprobs': [
     'yes',
