@@ -66,6 +66,8 @@ async function boot(
   const containerFiles = new Map<string, ContainerFileView>();
   const lookup: ContainerFileLookup = {
     find: (projectId, id) => Promise.resolve(containerFiles.get(`${projectId}/${id}`) ?? null),
+    listMade: () => Promise.resolve([]),
+    seqOfMade: () => Promise.resolve(null),
   };
   const root = {
     module: FilesTestModule,

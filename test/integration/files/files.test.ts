@@ -206,6 +206,7 @@ describe.each(clients)('openai %s', (_version, Client, toFile) => {
     const { blobSha256 } = await files.prisma.file.findUniqueOrThrow({ where: { id: source } });
     files.containerFiles.set('proj_first/cfile_1', {
       id: 'cfile_1',
+      containerId: 'cntr_1',
       path: '/mnt/data/charts/été.csv',
       bytes: 16,
       createdAt: new Date(1_700_000_000_000),
