@@ -1,31 +1,26 @@
 /** What is forgotten, in bounded steps: every method takes at most `take` rows and says how many it took. */
 import { Injectable } from '@nestjs/common';
-import { Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { at } from '../database/sql.js';
 
-const RUNNING_RESPONSE = ['queued', 'in_progress'] as const;
-const RUNNING_EXECUTION = ['queued', 'running'] as const;
+/** Events that go in one step, for each response that it takes. */
+const EVENTS_EACH = 25;
 
-const idsOf = (rows: readonly { readonly id: string }[]): string[] => rows.map((row) => row.id);
-
+/**
+ * Every step is one statement of its own, finds its rows through an index that holds little else, and leaves
+ * rows alone that somebody has locked: they are found the next time.
+ */
 @Injectable()
 export class RetentionRepository {
   constructor(private readonly prisma: PrismaService) {}
 
   /** Responses made before `before` that have ended, with their items and events. */
-  async removeResponses(before: Date, take: number): Promise<number> {
-    const old: Prisma.ResponseWhereInput = {
-      createdAt: { lt: before },
-      status: { notIn: [...RUNNING_RESPONSE] },
-    };
-    const rows = await this.prisma.response.findMany({
-      where: old,
-      orderBy: { createdAt: 'asc' },
-      select: { id: true },
-      take,
-    });
-    return this.count(this.prisma.response.deleteMany({ where: { ...old, id: { in: idsOf(rows) } } }));
+  removeResponses(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "Response" WHERE "id" IN (
+        SELECT "id" FROM "Response"
+         WHERE "createdAt" < ${at(before)} AND "status" NOT IN ('queued', 'in_progress')
+         ORDER BY "createdAt" LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
   }
 
   /**
@@ -35,110 +30,134 @@ export class RetentionRepository {
   async emptyDeletedResponses(take: number): Promise<number> {
     return this.prisma.$transaction(async (tx) => {
       const rows = await tx.$queryRaw<{ id: string }[]>`
-        SELECT "id" FROM "Response" WHERE "deletedAt" IS NOT NULL AND "request"::text <> '{}' LIMIT ${take}`;
-      const ids = idsOf(rows);
+        SELECT "id" FROM "Response" WHERE "deletedAt" IS NOT NULL AND NOT "emptied"
+         LIMIT ${take} FOR UPDATE SKIP LOCKED`;
+      const ids = rows.map((row) => row.id);
       await tx.responseItem.deleteMany({ where: { responseId: { in: ids } } });
       await tx.responseEvent.deleteMany({ where: { responseId: { in: ids } } });
       return tx.$executeRaw`
-        UPDATE "Response" SET "request" = '{}', "body" = json_build_object('usage', "body"->'usage')
+        UPDATE "Response"
+           SET "request" = '{}', "body" = json_build_object('usage', "body"->'usage'), "emptied" = TRUE
          WHERE "id" = ANY(${ids}::text[])`;
     });
   }
 
-  /** Events of `take` responses that ended before `before`: nobody resumes their stream any more. */
-  async removeEvents(before: Date, take: number): Promise<number> {
-    return this.prisma.$executeRaw`
-      DELETE FROM "ResponseEvent" WHERE "responseId" IN (
-        SELECT DISTINCT e."responseId" FROM "ResponseEvent" e JOIN "Response" r ON r."id" = e."responseId"
-         WHERE r."status" NOT IN ('queued', 'in_progress')
-           AND coalesce(r."completedAt", r."leaseUntil", r."createdAt") < ${at(before)}
-         LIMIT ${take})`;
+  /**
+   * At most `take` events of background responses that ended before `before`: nobody resumes their stream any
+   * more. Each response is looked at until none of its events is left.
+   */
+  async removeEvents(before: Date, take: number): Promise<{ seen: number; removed: number }> {
+    return this.prisma.$transaction(async (tx) => {
+      const rows = await tx.$queryRaw<{ id: string }[]>`
+        SELECT "id" FROM "Response"
+         WHERE "background" AND NOT "eventsRemoved" AND "status" NOT IN ('queued', 'in_progress')
+           AND coalesce("completedAt", "leaseUntil", "createdAt") < ${at(before)}
+         ORDER BY "createdAt" LIMIT ${take} FOR UPDATE SKIP LOCKED`;
+      const ids = rows.map((row) => row.id);
+      const removed = await tx.$executeRaw`
+        DELETE FROM "ResponseEvent" WHERE ("responseId", "sequenceNumber") IN (
+          SELECT "responseId", "sequenceNumber" FROM "ResponseEvent"
+           WHERE "responseId" = ANY(${ids}::text[]) LIMIT ${take * EVENTS_EACH})`;
+      if (removed < take * EVENTS_EACH)
+        await tx.response.updateMany({ where: { id: { in: ids } }, data: { eventsRemoved: true } });
+      return { seen: ids.length, removed };
+    });
   }
 
   /** Conversations that were deleted before `before`, with their items. */
-  async removeDeletedConversations(before: Date, take: number): Promise<number> {
-    const rows = await this.prisma.conversation.findMany({
-      where: { deletedAt: { lt: before } },
-      select: { id: true },
-      take,
-    });
-    return this.count(this.prisma.conversation.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  removeDeletedConversations(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "Conversation" WHERE "id" IN (
+        SELECT "id" FROM "Conversation" WHERE "deletedAt" < ${at(before)} LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
   }
 
-  /** Files of containers that were deleted, and files that code removed before its container ended. */
-  async removeUnreachableFiles(take: number): Promise<number> {
-    const rows = await this.prisma.containerFile.findMany({
-      where: {
-        OR: [
-          { container: { status: 'deleted' } },
-          { container: { status: 'expired' }, deletedAt: { not: null } },
-        ],
-      },
-      select: { id: true },
-      take,
+  /**
+   * Looks at `take` conversations that may not have been used since `before`: removes those that were not,
+   * and notes of the others when they were, so that each is looked at once in its time.
+   */
+  async removeOldConversations(before: Date, take: number): Promise<{ seen: number; removed: number }> {
+    return this.prisma.$transaction(async (tx) => {
+      const rows = await tx.$queryRaw<{ id: string; used: Date }[]>`
+        SELECT "id", greatest("activeAt", "lockedUntil", (
+                 SELECT max(i."createdAt") FROM "ConversationItem" i WHERE i."conversationId" = c."id")) AS used
+          FROM "Conversation" c WHERE "activeAt" < ${at(before)}
+         ORDER BY "activeAt" LIMIT ${take} FOR UPDATE SKIP LOCKED`;
+      const old = rows.filter((row) => row.used < before).map((row) => row.id);
+      const { count } = await tx.conversation.deleteMany({ where: { id: { in: old } } });
+      for (const { id, used } of rows) {
+        if (used >= before) await tx.conversation.updateMany({ where: { id }, data: { activeAt: used } });
+      }
+      return { seen: rows.length, removed: count };
     });
-    return this.count(this.prisma.containerFile.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  }
+
+  /** Files of containers that were deleted. */
+  removeUnreachableFiles(take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "ContainerFile" WHERE "id" IN (
+        SELECT f."id" FROM "Container" c JOIN "ContainerFile" f ON f."containerId" = c."id"
+         WHERE c."status" = 'deleted' AND NOT c."emptied" LIMIT ${take})`;
+  }
+
+  /** Files that code removed before its container ended. */
+  removeRemovedFiles(take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "ContainerFile" WHERE "id" IN (
+        SELECT f."id" FROM "ContainerFile" f JOIN "Container" c ON c."id" = f."containerId"
+         WHERE f."deletedAt" IS NOT NULL AND c."status" = 'expired' LIMIT ${take})`;
   }
 
   /** Takes code and outputs out of the executions of deleted containers; what they cost is kept. */
-  async emptyDeletedExecutions(take: number): Promise<number> {
-    const rows = await this.prisma.execution.findMany({
-      where: {
-        container: { status: 'deleted' },
-        code: { not: '' },
-        status: { notIn: [...RUNNING_EXECUTION] },
-      },
-      select: { id: true },
-      take,
-    });
-    return this.count(
-      this.prisma.execution.updateMany({
-        where: { id: { in: idsOf(rows) } },
-        data: { code: '', outputs: [], files: [] },
-      }),
-    );
+  emptyDeletedExecutions(take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      UPDATE "Execution" SET "code" = '', "outputs" = '[]', "files" = '[]' WHERE "id" IN (
+        SELECT e."id" FROM "Container" c JOIN "Execution" e ON e."containerId" = c."id"
+         WHERE c."status" = 'deleted' AND NOT c."emptied" AND e."code" <> ''
+           AND e."status" NOT IN ('queued', 'running') LIMIT ${take})`;
   }
 
-  async removeExecutions(before: Date, take: number): Promise<number> {
-    const rows = await this.prisma.execution.findMany({
-      where: { createdAt: { lt: before }, status: { notIn: [...RUNNING_EXECUTION] } },
-      select: { id: true },
-      take,
-    });
-    return this.count(this.prisma.execution.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  /** Containers deleted before `before` that hold nothing any more: they are not looked at again. */
+  markEmptied(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      UPDATE "Container" SET "emptied" = TRUE WHERE "id" IN (
+        SELECT c."id" FROM "Container" c
+         WHERE c."status" = 'deleted' AND NOT c."emptied" AND c."endedAt" < ${at(before)}
+           AND NOT EXISTS (SELECT FROM "ContainerFile" f WHERE f."containerId" = c."id")
+           AND NOT EXISTS (SELECT FROM "Execution" e WHERE e."containerId" = c."id"
+                              AND (e."code" <> '' OR e."status" IN ('queued', 'running')))
+         LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
+  }
+
+  removeExecutions(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "Execution" WHERE "id" IN (
+        SELECT "id" FROM "Execution"
+         WHERE "createdAt" < ${at(before)} AND "status" NOT IN ('queued', 'running')
+         ORDER BY "createdAt" LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
   }
 
   /** Tombstones, with the files and executions they still have. */
-  async removeContainers(before: Date, take: number): Promise<number> {
-    const rows = await this.prisma.container.findMany({
-      where: { status: { in: ['expired', 'deleted'] }, endedAt: { lt: before } },
-      select: { id: true },
-      take,
-    });
-    return this.count(this.prisma.container.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  removeContainers(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "Container" WHERE "id" IN (
+        SELECT "id" FROM "Container" WHERE "endedAt" < ${at(before)} AND "status" <> 'running'
+         ORDER BY "endedAt" LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
   }
 
   /** Deliveries of webhooks that were made or given up. */
-  async removeDeliveries(before: Date, take: number): Promise<number> {
-    const rows = await this.prisma.webhookDelivery.findMany({
-      where: { status: { not: 'pending' }, createdAt: { lt: before } },
-      select: { id: true },
-      take,
-    });
-    return this.count(this.prisma.webhookDelivery.deleteMany({ where: { id: { in: idsOf(rows) } } }));
+  removeDeliveries(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "WebhookDelivery" WHERE "id" IN (
+        SELECT "id" FROM "WebhookDelivery"
+         WHERE "status" IN ('delivered', 'failed') AND "createdAt" < ${at(before)}
+         LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
   }
 
   /** Uploads that came to an end; the file that came out of one lives on. */
-  async removeUploads(before: Date, take: number): Promise<number> {
-    const rows = await this.prisma.upload.findMany({
-      where: { status: { not: 'pending' }, createdAt: { lt: before } },
-      select: { id: true },
-      take,
-    });
-    return this.count(this.prisma.upload.deleteMany({ where: { id: { in: idsOf(rows) } } }));
-  }
-
-  private async count(step: PromiseLike<{ readonly count: number }>): Promise<number> {
-    return (await step).count;
+  removeUploads(before: Date, take: number): Promise<number> {
+    return this.prisma.$executeRaw`
+      DELETE FROM "Upload" WHERE "id" IN (
+        SELECT "id" FROM "Upload" WHERE "createdAt" < ${at(before)} AND "status" <> 'pending'
+         ORDER BY "createdAt" LIMIT ${take} FOR UPDATE SKIP LOCKED)`;
   }
 }

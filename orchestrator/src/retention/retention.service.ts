@@ -16,6 +16,9 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 /** Milliseconds after its end during which a response's stream can be resumed. */
 const EVENTS_MS = 60 * MINUTE_MS;
 
+/** Milliseconds after its end during which a container is looked at again, for what was written late. */
+const EMPTIED_MS = 60 * MINUTE_MS;
+
 const DELIVERY_DAYS = 30;
 /** Milliseconds a deleted conversation is left alone. */
 const CONVERSATION_MS = 60 * MINUTE_MS;
@@ -105,17 +108,28 @@ export class RetentionService {
     const before = new Date(now.getTime() - EVENTS_MS);
     let total = 0;
     for (;;) {
-      // Counts events, while a batch is a number of responses: the end is when none is left.
-      const count = await this.rows.removeEvents(before, BATCH);
-      if (count === 0) return total;
-      total += count;
+      const { seen, removed } = await this.rows.removeEvents(before, BATCH);
+      if (seen === 0) return total;
+      total += removed;
     }
   }
 
-  /** Deleted ones; a response that still writes to one gets the time to end. */
-  forgetConversations(now: Date): Promise<number> {
+  /** Deleted ones; a response that still writes to one gets the time to end. And those nobody used for long. */
+  async forgetConversations(now: Date): Promise<number> {
     const before = new Date(now.getTime() - CONVERSATION_MS);
-    return inBatches((take) => this.rows.removeDeletedConversations(before, take));
+    const deleted = await inBatches((take) => this.rows.removeDeletedConversations(before, take));
+    return deleted + (await this.forgetOldConversations(now));
+  }
+
+  private async forgetOldConversations(now: Date): Promise<number> {
+    const days = this.env.CONVERSATION_RETENTION_DAYS;
+    if (days === 0) return 0;
+    let total = 0;
+    for (;;) {
+      const { seen, removed } = await this.rows.removeOldConversations(daysBefore(now, days), BATCH);
+      total += removed;
+      if (seen < BATCH) return total;
+    }
   }
 
   /** Webhook deliveries speak of responses, so they are kept as long, or a month where those are for ever. */
@@ -126,11 +140,14 @@ export class RetentionService {
   }
 
   async forgetContainerFiles(): Promise<number> {
-    return inBatches((take) => this.rows.removeUnreachableFiles(take));
+    const removed = await inBatches((take) => this.rows.removeUnreachableFiles(take));
+    return removed + (await inBatches((take) => this.rows.removeRemovedFiles(take)));
   }
 
   async forgetExecutions(now: Date): Promise<number> {
     const emptied = await inBatches((take) => this.rows.emptyDeletedExecutions(take));
+    const ended = new Date(now.getTime() - EMPTIED_MS);
+    await inBatches((take) => this.rows.markEmptied(ended, take));
     const before = this.tombstonesBefore(now);
     if (before === null) return emptied;
     return emptied + (await inBatches((take) => this.rows.removeExecutions(before, take)));

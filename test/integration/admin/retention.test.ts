@@ -89,6 +89,7 @@ async function addResponse(
       projectId: PROJECT,
       status: 'completed',
       model: 'x',
+      background: true,
       request: { instructions: 'private' },
       body: { usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 }, metadata: { a: 'private' } },
       createdAt,
