@@ -54,6 +54,8 @@ export async function createApp(root: DynamicModule, env: Env): Promise<NestFast
     connectionTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
+    // Refused by a hook, in our envelope; Node's own refusal is empty.
+    http: { requireHostHeader: false },
     clientErrorHandler: onClientError,
     frameworkErrors: onFrameworkError,
     routerOptions: { querystringParser: parseQuery, maxParamLength: 512, ignoreTrailingSlash: true },

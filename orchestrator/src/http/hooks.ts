@@ -41,18 +41,22 @@ function addHeaders(fastify: FastifyInstance): void {
 /** Paths that nobody serves. No id has a NUL character, and PostgreSQL refuses to look for one. */
 function assertServed(request: FastifyRequest, routes: RouteTable): void {
   const path = pathOf(request);
+  if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
+    throw new ApiError('invalid_request', 'A request of HTTP/1.1 needs a Host header.');
   if (request.is404) throw routes.missing(request.method, path);
   if (path.includes('%00')) throw new ApiError('not_found', `Invalid URL (${request.method} ${path})`);
 }
 
 /** Answers with an error in the middle of a body, and closes; false when the reply has begun. */
-function refuseBody(reply: FastifyReply, error: ApiError): boolean {
+function refuseBody(request: FastifyRequest, reply: FastifyReply, error: ApiError): boolean {
   if (reply.sent || reply.raw.headersSent) return false;
   void reply
     .status(error.status)
     .headers({ ...error.headers, connection: 'close' })
     .type('application/json; charset=utf-8')
     .send(error.toEnvelope());
+  // Node forgets a request whose reply is complete; whoever still reads it must learn that no more comes.
+  request.raw.socket.once('close', () => request.raw.destroy());
   return true;
 }
 
@@ -69,7 +73,7 @@ function addDoor(fastify: FastifyInstance, { watch, routes, door }: HookParts): 
     }
     if (!hasBody(raw)) return;
     const longestMs = raw.headers['content-type']?.includes('json') ? JSON_BODY_MS : undefined;
-    watch.expectBody(raw, (error) => refuseBody(reply, error), longestMs);
+    watch.expectBody(raw, (error) => refuseBody(request, reply, error), longestMs);
   });
   fastify.addHook('preParsing', (request, reply, _payload, done) => {
     sayContinue(request.raw, reply.raw);

@@ -73,8 +73,13 @@ export function watchExpectations(server: Server): void {
       'expectation_failed',
       "The only expectation this server meets is '100-continue'.",
     );
-    reply.writeHead(error.status, { ...headersOf(newId.request()), connection: 'close' });
-    reply.end(JSON.stringify(error.toEnvelope()));
+    const body = JSON.stringify(error.toEnvelope());
+    reply.writeHead(error.status, {
+      ...headersOf(newId.request()),
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    });
+    reply.end(body);
   });
 }
 

@@ -129,7 +129,7 @@ describe('JSON', () => {
 
 describe('bodies of 33 MB', () => {
   const file = 'QUJD'.repeat((32.5 * MIB) / 4);
-  const large = JSON.stringify({ model: 'python', input: file });
+  const large = Buffer.from(JSON.stringify({ model: 'python', input: file }));
 
   it('with one file inside hold nobody up', async () => {
     const message = {
