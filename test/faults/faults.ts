@@ -1,0 +1,157 @@
+/** What may go wrong: each fault breaks one thing of a running server and mends what a host would mend. */
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Api } from '../support/api.js';
+import type { TestServer } from '../support/server.js';
+import type { Chance } from './random.js';
+
+const run = promisify(execFile);
+
+export interface World {
+  readonly server: TestServer;
+  readonly api: Api;
+  readonly chance: Chance;
+  /** A small file system of its own that the blobs lie on; undefined where none can be mounted. */
+  readonly blobDisk: string | undefined;
+}
+
+export interface Fault {
+  readonly name: string;
+  readonly possible?: (world: Pick<World, 'blobDisk'>) => boolean;
+  /** Resolves when the fault is over; the server may still have to recover. */
+  readonly happen: (world: World) => Promise<void>;
+}
+
+const CHUNK = Buffer.alloc(1024 * 1024, 1);
+
+/** Kills a process that may have ended by itself. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+const commandOf = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+};
+
+/** Pids of processes whose command holds all these words. */
+const processesWith = (...words: readonly string[]): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && words.every((word) => commandOf(name).includes(word)))
+    .map(Number);
+
+function postmaster(server: TestServer): number {
+  const file = join(server.dataDir, 'postgres/cluster/postmaster.pid');
+  return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : 0;
+}
+
+async function killDatabase({ server }: World, name: NodeJS.Signals): Promise<void> {
+  const pid = postmaster(server);
+  if (pid > 0) signal(pid, name);
+  await sleep(500);
+}
+
+/** All processes of this server's PostgreSQL stand still for a while. */
+async function pauseDatabase({ server, chance }: World): Promise<void> {
+  const pid = postmaster(server);
+  const all = pid > 0 ? [pid, ...childrenOf(pid)] : [];
+  for (const each of all) signal(each, 'SIGSTOP');
+  await sleep(chance.whole(1_000, 8_000));
+  for (const each of all) signal(each, 'SIGCONT');
+}
+
+const childrenOf = (parent: number): number[] =>
+  processesWith().filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1] === String(parent);
+    } catch {
+      return false;
+    }
+  });
+
+async function pauseServer({ server, chance }: World): Promise<void> {
+  const { pid } = server;
+  signal(pid, 'SIGSTOP');
+  await sleep(chance.whole(1_000, 12_000));
+  signal(pid, 'SIGCONT');
+}
+
+async function killServer({ server, chance }: World, name: NodeJS.Signals): Promise<void> {
+  await server.kill(name);
+  await sleep(chance.whole(0, 2_000));
+  await server.start();
+}
+
+async function oneSandbox({ server, chance }: World): Promise<string | undefined> {
+  const ids = await server.sandboxes();
+  return ids.length === 0 ? undefined : chance.pick(ids);
+}
+
+async function killSandbox(world: World): Promise<void> {
+  const id = await oneSandbox(world);
+  const host = process.env['DOCKER_HOST'];
+  if (id === undefined) return;
+  // It may have ended in this moment by itself.
+  await run('docker', [...(host ? ['--host', host] : []), 'kill', id]).catch(() => undefined);
+}
+
+async function killGofer(world: World): Promise<void> {
+  const id = await oneSandbox(world);
+  if (id === undefined) return;
+  for (const pid of processesWith('runsc-gofer', id)) signal(pid, 'SIGKILL');
+}
+
+/** User code that kills the process it runs in. */
+async function killKernel({ api }: World): Promise<void> {
+  const id = await api.newContainer({ name: 'kernel' }).catch(() => undefined);
+  if (id === undefined) return;
+  const code = 'import os, signal; os.kill(os.getpid(), signal.SIGKILL)';
+  await api.post(`/containers/${id}/executions`, { code });
+}
+
+/** Not a byte is free below the blobs for a while. */
+async function fillDisk({ blobDisk, chance }: World): Promise<void> {
+  const path = join(blobDisk!, 'ballast');
+  const file = await open(path, 'w');
+  try {
+    for (;;) await file.write(CHUNK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    await file.close();
+  }
+  await sleep(chance.whole(1_000, 5_000));
+  await rm(path);
+}
+
+export const FAULTS: readonly Fault[] = [
+  { name: 'server killed', happen: (world) => killServer(world, 'SIGKILL') },
+  { name: 'server stopped', happen: (world) => killServer(world, 'SIGTERM') },
+  { name: 'server paused', happen: pauseServer },
+  { name: 'database killed', happen: (world) => killDatabase(world, 'SIGKILL') },
+  { name: 'database stopped', happen: (world) => killDatabase(world, 'SIGINT') },
+  { name: 'database paused', happen: pauseDatabase },
+  { name: 'sandbox killed', happen: killSandbox },
+  { name: 'gofer killed', happen: killGofer },
+  { name: 'kernel killed', happen: killKernel },
+  {
+    name: 'server and sandboxes killed',
+    happen: async ({ server }) => {
+      await server.kill('SIGKILL');
+      await server.removeSandboxes();
+      await server.start();
+    },
+  },
+  { name: 'disk full', possible: ({ blobDisk }) => blobDisk !== undefined, happen: fillDisk },
+];

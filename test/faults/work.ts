@@ -1,0 +1,140 @@
+/** Mixed work by the official client, each piece of which keeps in the ledger what it was promised. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import OpenAI, { APIConnectionError, APIError, toFile } from 'openai';
+import type { Execution } from '../support/api.js';
+import { type Ledger, sha256 } from './ledger.js';
+import type { Chance } from './random.js';
+
+export interface WorkTools {
+  readonly client: OpenAI;
+  readonly ledger: Ledger;
+  readonly chance: Chance;
+}
+
+type Piece = (tools: WorkTools) => Promise<void>;
+
+const TOOLS: OpenAI.Responses.Tool[] = [{ type: 'code_interpreter', container: { type: 'auto' } }];
+/** What a server in trouble may answer: come back later, no room, no sandbox. */
+const EXCUSED = new Set([409, 429, 502, 503, 504, 507]);
+const PAUSE_MS = 150;
+const LARGEST_FILE = 300_000;
+
+/** Bytes that repeat for a seed, so that a failure names all of them. */
+function bytesOf(seed: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0, value = seed >>> 0; at < length; at += 1) {
+    value = (Math.imul(value, 1_103_515_245) + 12_345) >>> 0;
+    bytes[at] = value >>> 24;
+  }
+  return bytes;
+}
+
+const upload: Piece = async ({ client, ledger, chance }) => {
+  const bytes = bytesOf(chance.whole(1, 1e9), chance.whole(0, LARGEST_FILE));
+  const file = await client.files.create({ file: await toFile(bytes, 'work.bin'), purpose: 'user_data' });
+  ledger.files.push({ path: `/files/${file.id}/content`, sha256: sha256(bytes) });
+};
+
+/** Code that leaves a file behind; its answer is kept with the bytes. */
+const execute: Piece = async ({ client, ledger, chance }) => {
+  const { id } = await client.containers.create({ name: 'work' });
+  ledger.containers.add(id);
+  const [times, text] = [chance.whole(1, 2_000), `made-${chance.whole(1, 1e9)}-`];
+  const code = `open('/mnt/data/made.txt', 'w').write(${JSON.stringify(text)} * ${times})\nprint('${text}')`;
+  const made = await client.post<Execution>(`/containers/${id}/executions`, { body: { code } });
+  ledger.executions.push({ container: id, id: made.id, answer: made });
+  const file = made.files.find(({ path }) => path === '/mnt/data/made.txt');
+  if (made.status !== 'completed') return;
+  if (!file) return ledger.odd('a completed execution lists no file', JSON.stringify(made));
+  const path = `/containers/${id}/files/${file.id}/content`;
+  ledger.files.push({ path, sha256: sha256(Buffer.from(text.repeat(times))) });
+};
+
+const answer: Piece = async ({ client, ledger, chance }) => {
+  const token = `token-${chance.whole(1, 1e9)}`;
+  const response = await client.responses.create({
+    model: 'python',
+    input: `print('${token}')`,
+    tools: TOOLS,
+    include: ['code_interpreter_call.outputs'],
+  });
+  keepContainer(ledger, response);
+  ledger.responses.push({ id: response.id, token });
+};
+
+const background: Piece = async ({ client, ledger, chance }) => {
+  const token = `token-${chance.whole(1, 1e9)}`;
+  const response = await client.responses.create({
+    model: 'python',
+    input: `import time; time.sleep(${chance.whole(0, 20) / 10}); print('${token}')`,
+    tools: TOOLS,
+    background: true,
+  });
+  ledger.responses.push({ id: response.id, token });
+};
+
+const converse: Piece = async ({ client, ledger, chance }) => {
+  const { id } = await client.conversations.create({});
+  const kept = { id, items: [] as string[] };
+  ledger.conversations.push(kept);
+  for (let item = chance.whole(1, 4); item > 0; item -= 1) {
+    const content = `item ${item}`;
+    const added = await client.conversations.items.create(id, {
+      items: [{ type: 'message', role: 'user', content }],
+    });
+    kept.items.push(...added.data.map((each) => each.id ?? ''));
+  }
+};
+
+/** Reads again what was promised; wrong bytes and a 404 are never excused. */
+const readAgain: Piece = async ({ client, ledger, chance }) => {
+  if (ledger.files.length === 0) return;
+  const { path, sha256: wanted } = chance.pick(ledger.files);
+  const reply = await client.get<Response>(path, { __binaryResponse: true });
+  const found = sha256(new Uint8Array(await reply.arrayBuffer()));
+  if (found !== wanted) ledger.odd(`${path} has other bytes`, `${found} instead of ${wanted}`);
+};
+
+export function keepContainer(ledger: Ledger, response: Pick<OpenAI.Responses.Response, 'output'>): void {
+  for (const item of response.output) {
+    if (item.type === 'code_interpreter_call') ledger.containers.add(item.container_id);
+  }
+}
+
+const PIECES: readonly (readonly [string, Piece])[] = [
+  ['upload', upload],
+  ['execute', execute],
+  ['answer', answer],
+  ['background', background],
+  ['converse', converse],
+  ['read', readAgain],
+];
+
+async function doPiece(name: string, piece: Piece, tools: WorkTools): Promise<void> {
+  const { ledger } = tools;
+  try {
+    await piece(tools);
+    ledger.count('done');
+  } catch (error) {
+    if (error instanceof APIConnectionError) return ledger.count('no answer');
+    if (!(error instanceof APIError)) return error instanceof TypeError ? ledger.count('cut') : fail(error);
+    ledger.count(String(error.status));
+    if (!EXCUSED.has(error.status as number))
+      ledger.odd(`${name} was answered ${error.status}`, error.message);
+  }
+  function fail(error: unknown): void {
+    ledger.odd(`${name} failed in an odd way`, error);
+  }
+}
+
+/** Works with this many hands until told to stop; resolves when the last request has ended. */
+export async function workUntil(stopped: AbortSignal, hands: readonly WorkTools[]): Promise<void> {
+  const work = async (tools: WorkTools): Promise<void> => {
+    while (!stopped.aborted) {
+      const [name, piece] = tools.chance.pick(PIECES);
+      await doPiece(name, piece, tools);
+      await sleep(PAUSE_MS);
+    }
+  };
+  await Promise.all(hands.map(work));
+}
