@@ -122,6 +122,10 @@ export const usageSchema = z
     }),
     files: fileUse,
     container_files: fileUse,
+    storage: z.object({
+      bytes: z.int().meta({ description: 'Files, parts of pending uploads and files in containers.' }),
+      quota_bytes: z.int().nullable().meta({ description: 'What it may store; null for no limit.' }),
+    }),
     executions: z.object({ count: z.int(), duration_ms: z.int() }),
     responses: z.object({
       count: z.int(),

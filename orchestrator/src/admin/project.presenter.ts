@@ -22,6 +22,7 @@ export function presentProject(row: ProjectRow): ProjectObject {
     name: row.name,
     status: row.status,
     memory_pool: row.memoryPoolBytes === null ? null : shortSize(Number(row.memoryPoolBytes)),
+    storage_quota: row.storageQuotaBytes === null ? null : shortSize(Number(row.storageQuotaBytes)),
     requests_per_minute: row.requestsPerMinute,
     concurrent_runs: row.concurrentRuns,
     created_at: toUnix(row.createdAt),

@@ -12,6 +12,8 @@ export interface ProjectChange {
   readonly status?: 'active' | 'suspended' | undefined;
   /** Null means the server's default. */
   readonly memoryPoolBytes?: bigint | null | undefined;
+  /** Null means the server's default, 0 none. */
+  readonly storageQuotaBytes?: bigint | null | undefined;
   readonly requestsPerMinute?: number | null | undefined;
   readonly concurrentRuns?: number | null | undefined;
 }
@@ -28,6 +30,7 @@ const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput =
   ...(change.name === undefined ? {} : { name: change.name }),
   ...(change.status === undefined ? {} : { status: change.status }),
   ...(change.memoryPoolBytes === undefined ? {} : { memoryPoolBytes: change.memoryPoolBytes }),
+  ...(change.storageQuotaBytes === undefined ? {} : { storageQuotaBytes: change.storageQuotaBytes }),
   ...(change.requestsPerMinute === undefined ? {} : { requestsPerMinute: change.requestsPerMinute }),
   ...(change.concurrentRuns === undefined ? {} : { concurrentRuns: change.concurrentRuns }),
 });
@@ -36,6 +39,7 @@ export interface NewProject {
   readonly id: string;
   readonly name: string;
   readonly memoryPoolBytes: bigint | null;
+  readonly storageQuotaBytes: bigint | null;
   readonly requestsPerMinute: number | null;
   readonly concurrentRuns: number | null;
 }

@@ -4,25 +4,37 @@ import { pageQuery } from '../common/pagination.js';
 import { integer, maybe, queryBoolean } from '../common/wire-schema.js';
 import { parseBytes } from '../config/env.schema.js';
 
-const LARGEST_POOL_BYTES = 2 ** 50;
+const LARGEST_SIZE_BYTES = 2 ** 50;
 const LARGEST_LIMIT = 1_000_000_000;
 
 const nameSchema = z.string().min(1).max(256);
 
 /** `64g` → bytes; null means the server's default. */
-const memoryPoolSchema = z
-  .string()
-  .transform((text, context) => {
-    const bytes = parseBytes(text);
-    if (Number.isSafeInteger(bytes) && bytes <= LARGEST_POOL_BYTES) return bytes;
-    context.addIssue({
-      code: 'custom',
-      message: `Invalid value for 'memory_pool': expected a size such as '64g' or '512m', but got '${text.slice(0, 32)}'.`,
-    });
-    return z.NEVER;
-  })
-  .nullish()
-  .meta({ description: 'Memory that running containers may add up to, such as 64g; null for the default.' });
+const sizeSchema = (name: string, description: string) =>
+  z
+    .string()
+    .transform((text, context) => {
+      const bytes = parseBytes(text);
+      if (Number.isSafeInteger(bytes) && bytes <= LARGEST_SIZE_BYTES) return bytes;
+      context.addIssue({
+        code: 'custom',
+        message: `Invalid value for '${name}': expected a size such as '64g' or '512m', but got '${text.slice(0, 32)}'.`,
+      });
+      return z.NEVER;
+    })
+    .nullish()
+    .meta({ description });
+
+const sizes = {
+  memory_pool: sizeSchema(
+    'memory_pool',
+    'Memory that running containers may add up to, such as 64g; null for the default.',
+  ),
+  storage_quota: sizeSchema(
+    'storage_quota',
+    'Bytes that may be stored, such as 100g; null for the default, 0 for no limit.',
+  ),
+};
 
 const limitSchema = (what: string) =>
   integer({ min: 0, max: LARGEST_LIMIT, fromText: false })
@@ -35,7 +47,7 @@ const limits = {
 };
 
 export const createProjectSchema = z
-  .strictObject({ name: nameSchema, memory_pool: memoryPoolSchema, ...limits })
+  .strictObject({ name: nameSchema, ...sizes, ...limits })
   .meta({ id: 'CreateProjectRequest' });
 
 export type CreateProjectRequest = z.output<typeof createProjectSchema>;
@@ -43,7 +55,7 @@ export type CreateProjectRequest = z.output<typeof createProjectSchema>;
 export const updateProjectSchema = z
   .strictObject({
     name: maybe(nameSchema),
-    memory_pool: memoryPoolSchema,
+    ...sizes,
     ...limits,
     status: maybe(z.enum(['active', 'suspended'])).meta({
       description: 'Every request of a suspended project is answered with 403.',
@@ -66,6 +78,7 @@ export const projectSchema = z
     name: z.string(),
     status: z.enum(['active', 'suspended']),
     memory_pool: z.string().nullable(),
+    storage_quota: z.string().nullable(),
     requests_per_minute: z.int().nullable(),
     concurrent_runs: z.int().nullable(),
     created_at: z.int(),

@@ -38,6 +38,7 @@ export class ProjectsService {
       id: newId.project(),
       name: request.name,
       memoryPoolBytes: asBytes(request.memory_pool) ?? null,
+      storageQuotaBytes: asBytes(request.storage_quota) ?? null,
       requestsPerMinute: request.requests_per_minute ?? null,
       concurrentRuns: request.concurrent_runs ?? null,
     });
@@ -61,6 +62,7 @@ export class ProjectsService {
       name: request.name,
       status: request.status,
       memoryPoolBytes: asBytes(request.memory_pool),
+      storageQuotaBytes: asBytes(request.storage_quota),
       requestsPerMinute: request.requests_per_minute,
       concurrentRuns: request.concurrent_runs,
     });

@@ -6,6 +6,7 @@ import type { Env } from '../config/env.schema.js';
 import { notFoundHere } from './admin-errors.js';
 import type { ListUsageQuery, UsageObject, UsageQuery } from './admin.schema.js';
 import { ProjectRepository, type ProjectRow } from './project.repository.js';
+import { StorageAccountRepository } from '../storage/storage-account.repository.js';
 import { type Period, UsageRepository } from './usage.repository.js';
 
 const NO_FILES = { count: 0, bytes: 0 };
@@ -21,6 +22,7 @@ export class UsageService {
   constructor(
     private readonly projects: ProjectRepository,
     private readonly usage: UsageRepository,
+    private readonly accounts: StorageAccountRepository,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -40,14 +42,15 @@ export class UsageService {
 
   private async of(projects: readonly ProjectRow[], period: Period): Promise<UsageObject[]> {
     const ids = projects.map((project) => project.id);
-    const [containers, files, containerFiles, executions, responses] = await Promise.all([
+    const [stored, containers, files, containerFiles, executions, responses] = await Promise.all([
+      this.accounts.usedBy(ids),
       this.usage.containers(ids),
       this.usage.files(ids),
       this.usage.containerFiles(ids),
       this.usage.executions(ids, period),
       this.usage.responses(ids, period),
     ]);
-    return projects.map(({ id, memoryPoolBytes }) => {
+    return projects.map(({ id, memoryPoolBytes, storageQuotaBytes }) => {
       const { inputTokens = 0, outputTokens = 0, count = 0 } = responses.get(id) ?? {};
       return {
         object: 'project.usage',
@@ -61,6 +64,10 @@ export class UsageService {
         },
         files: files.get(id) ?? NO_FILES,
         container_files: containerFiles.get(id) ?? NO_FILES,
+        storage: {
+          bytes: stored.get(id) ?? 0,
+          quota_bytes: Number(storageQuotaBytes ?? this.env.STORAGE_QUOTA_BYTES) || null,
+        },
         executions: {
           count: executions.get(id)?.count ?? 0,
           duration_ms: executions.get(id)?.durationMs ?? 0,

@@ -7,8 +7,8 @@ import { type Finding, ok, off, problem } from './doctor-report.js';
 
 const MIN_NODE = 24;
 const GIB = 1024 ** 3;
-/** Free disk below which databases and uploads begin to fail. */
-const MIN_DISK_BYTES = 2 * GIB;
+/** Free disk above the floor below which it is time to make room. */
+const MIN_DISK_BYTES = GIB;
 
 const gib = (bytes: number): string => `${(bytes / GIB).toFixed(1)} GiB`;
 
@@ -23,19 +23,17 @@ function closestFolder(path: string): string {
   return existsSync(path) ? path : closestFolder(dirname(path));
 }
 
-export function checkDisk(dataDir: string): Finding[] {
+export function checkDisk(dataDir: string, floorBytes: number): Finding[] {
   const folder = closestFolder(dataDir);
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
   const says = `${gib(free)} free in ${folder}`;
-  if (free >= MIN_DISK_BYTES) return [ok('disk', says)];
-  return [
-    problem(
-      'disk',
-      `${says}; below ${gib(MIN_DISK_BYTES)} uploads and sandboxes begin to fail`,
-      `df -h ${folder}`,
-    ),
-  ];
+  if (free >= floorBytes + MIN_DISK_BYTES) return [ok('disk', says)];
+  const told =
+    free < floorBytes
+      ? `${says}, less than DISK_FLOOR_BYTES (${gib(floorBytes)}): nothing is stored until there is room`
+      : `${says}; below ${gib(floorBytes)} (DISK_FLOOR_BYTES) nothing is stored any more`;
+  return [problem('disk', told, `df -h ${folder}`)];
 }
 
 /** What programs may still take, which is more than what lies idle. */

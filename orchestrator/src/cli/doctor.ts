@@ -26,7 +26,7 @@ async function examine(): Promise<Finding[]> {
     ...checkNode(),
     ...(await guarded('engine', 'npm run setup', () => checkSandboxes(env, dataDir))),
     ...(await guarded('database', 'npm run setup', () => checkDatabase(env, dataDir))),
-    ...(await guarded('disk', 'df -h', async () => checkDisk(dataDir))),
+    ...(await guarded('disk', 'df -h', async () => checkDisk(dataDir, env.DISK_FLOOR_BYTES))),
     ...(await guarded('memory', 'free -h', async () => checkMemory(env))),
     ...(await guarded('API key', 'npm start', async () => checkKeys(env, dataDir))),
     ...(await guarded('server', 'npm start', () => checkServer(env))),

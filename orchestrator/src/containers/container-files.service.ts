@@ -9,7 +9,7 @@ import type { Env } from '../config/env.schema.js';
 import { FilesService } from '../files/files.service.js';
 import { SandboxError } from '../sandboxes/sandbox.driver.js';
 import type { ByteRange } from '../storage/blob.store.js';
-import { BlobsService } from '../storage/blobs.service.js';
+import { BlobsService, isContentGone } from '../storage/blobs.service.js';
 import {
   ContainerFileRepository,
   type ContainerFileRow,
@@ -108,6 +108,7 @@ export class ContainerFilesService {
     const row = await this.get(container, id);
     await this.bindings.removeFile(container.id, row.path);
     await this.rows.markDeleted(container.id, [row.id]);
+    await this.blobs.freeUnused();
   }
 
   private async add(
@@ -125,7 +126,12 @@ export class ContainerFilesService {
       source: 'user',
       fileId: content.fileId,
     });
-    const first = await this.rows.insertAtFreePath(file(plainPath(content.filename)));
+    const first = await this.rows
+      .insertAtFreePath(file(plainPath(content.filename)))
+      .catch((error: unknown) => {
+        // The file it is a copy of was deleted since it was read.
+        throw isContentGone(error) ? notFound.file(content.fileId ?? content.filename, 'file_id') : error;
+      });
     const isIn = first && (await this.copyIn(first, content.bytes));
     if (isIn) return first;
     // The name is taken: by a file of the container, or by a folder that code made.

@@ -239,11 +239,14 @@ export class ContainerRepository {
 
   /** running|expired → deleted; false when it was deleted before. Its files go with it. */
   async markDeleted(id: string): Promise<boolean> {
-    const { count } = await this.prisma.container.updateMany({
-      where: { id, status: { in: containerStates.sourcesOf('deleted') } },
-      data: { status: 'deleted', endedAt: new Date(), sandboxId: null, sessionKey: null },
+    return this.prisma.$transaction(async (tx) => {
+      const { count } = await tx.container.updateMany({
+        where: { id, status: { in: containerStates.sourcesOf('deleted') } },
+        data: { status: 'deleted', endedAt: new Date(), sandboxId: null, sessionKey: null },
+      });
+      if (count === 1) await tx.containerFile.deleteMany({ where: { containerId: id } });
+      return count === 1;
     });
-    return count === 1;
   }
 
   /** Writes down what has expired, but for containers that are in use; returns what it ended. */

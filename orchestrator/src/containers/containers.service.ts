@@ -13,6 +13,7 @@ import { presentContainer } from './container.presenter.js';
 import { isUsable } from './container.state.js';
 import { ContainerHolds } from './holds.js';
 import { PathAllocator } from './path-allocator.js';
+import { BlobsService, isContentGone } from '../storage/blobs.service.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
 export type { ContainerRow } from './container.repository.js';
@@ -42,6 +43,7 @@ export class ContainersService {
     private readonly bindings: SandboxBindings,
     private readonly memory: ContainerMemory,
     private readonly holds: ContainerHolds,
+    private readonly blobs: BlobsService,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -67,7 +69,14 @@ export class ContainersService {
       auto: request.auto,
     };
     const admission = this.memory.admission(row, this.bindings.busyIds());
-    const { container, aside, ended } = await this.containers.insertWithinPool(row, files, admission);
+    const { container, aside, ended } = await this.containers
+      .insertWithinPool(row, files, admission)
+      .catch((error: unknown) => {
+        // One of its files was deleted since it was read.
+        if (isContentGone(error))
+          throw notFound.file(files.map((file) => file.fileId).join(', '), 'file_ids');
+        throw error;
+      });
     this.bindings.putAside(aside);
     for (const each of ended) await this.letGo(each.id, each.sandboxId);
     if (container.id !== id && container.memoryBytes < bytes) throw smallerSession(container, request);
@@ -141,6 +150,7 @@ export class ContainersService {
     const row = await this.find(projectId, id);
     if (!(await this.containers.markDeleted(row.id))) throw notFound.container(id);
     await this.letGo(row.id, row.sandboxId);
+    await this.blobs.freeUnused();
   }
 
   /** Ends the sandbox of a container that has ended; one that the engine keeps is left to the sweep. */

@@ -5,12 +5,18 @@ import { Public } from '../auth/caller.js';
 import { DatabaseReadiness } from '../database/readiness.js';
 import { DrainService } from '../drain/drain.service.js';
 import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
+import { type DiskState, DiskSpace } from '../storage/disk-space.js';
+import { formatBytes } from '../common/memory-size.js';
 import { type Liveness, livenessSchema, type Readiness, readinessSchema } from './health.schema.js';
 
 /** Milliseconds an answer stays good: anybody may ask, and each look costs the engine and the database some work. */
 const LOOK_MS = 1_000;
 
 type Look = Awaited<ReturnType<HealthController['look']>>;
+
+const lowDisk = ({ freeBytes, floorBytes }: DiskState): string =>
+  `The disk has ${formatBytes(freeBytes)} free, less than DISK_FLOOR_BYTES (${formatBytes(floorBytes)}): nothing is ` +
+  'stored until files or containers are deleted or the disk gets room. Reading, deleting and running code go on.';
 
 /** `live` touches nothing; `ready` asks what requests depend on, at most once a second. */
 @ApiTags('Health')
@@ -22,6 +28,7 @@ export class HealthController {
     private readonly database: DatabaseReadiness,
     private readonly driver: SandboxDriver,
     private readonly drain: DrainService,
+    private readonly disk: DiskSpace,
   ) {}
 
   @Get('live')
@@ -38,8 +45,12 @@ export class HealthController {
   @ApiResponse({ status: 200, standardSchema: readinessSchema })
   @ApiResponse({ status: 503, standardSchema: readinessSchema })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
-    const [database, sandbox] = await this.recentLook();
-    const problems = [...(database.ready ? [] : [database.problem]), ...sandbox.problems];
+    const [database, sandbox, disk] = await this.recentLook();
+    const problems = [
+      ...(database.ready ? [] : [database.problem]),
+      ...sandbox.problems,
+      ...(disk.isLow ? [lowDisk(disk)] : []),
+    ];
     const ok = database.ready && sandbox.ok;
     const { isDraining } = this.drain;
     void reply.status(ok && !isDraining ? 200 : 503);
@@ -47,6 +58,7 @@ export class HealthController {
       status: isDraining ? 'draining' : ok ? 'ok' : 'unavailable',
       database: database.ready ? 'ok' : 'unavailable',
       sandbox: sandbox.ok ? 'ok' : 'unavailable',
+      storage: disk.isLow ? 'full' : 'ok',
       isolation: sandbox.isolation,
       problems,
     };
@@ -66,6 +78,6 @@ export class HealthController {
   }
 
   private look() {
-    return Promise.all([this.database.check(), this.driver.check()]);
+    return Promise.all([this.database.check(), this.driver.check(), this.disk.state()]);
   }
 }

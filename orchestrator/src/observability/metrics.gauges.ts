@@ -6,6 +6,7 @@ import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
 import type { StorageUsage } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
+import { DiskSpace } from '../storage/disk-space.js';
 import { MetricsRepository } from './metrics.repository.js';
 import { Metrics, PREFIX } from './metrics.service.js';
 
@@ -25,6 +26,7 @@ export class MetricsGauges implements OnModuleInit {
     private readonly driver: SandboxDriver,
     private readonly jobs: JobScheduler,
     private readonly blobs: BlobsService,
+    private readonly disk: DiskSpace,
   ) {}
 
   onModuleInit(): void {
@@ -32,6 +34,7 @@ export class MetricsGauges implements OnModuleInit {
     this.addContainers();
     this.addMemory();
     this.addStorage();
+    this.addDisk();
     this.addQueues();
   }
 
@@ -76,6 +79,16 @@ export class MetricsGauges implements OnModuleInit {
       const { freeBytes } = await this.stored();
       return freeBytes === null ? [] : [[{}, freeBytes]];
     });
+  }
+
+  private addDisk(): void {
+    const disk = shared(() => this.disk.state());
+    this.gauge('disk_free_bytes', 'Free bytes of the fullest disk under DATA_DIR.', [], async () => [
+      [{}, (await disk()).freeBytes],
+    ]);
+    this.gauge('disk_floor_bytes', 'Free bytes below which nothing is stored.', [], async () => [
+      [{}, (await disk()).floorBytes],
+    ]);
   }
 
   private addQueues(): void {

@@ -18,6 +18,7 @@ import { StorageAccountRepository } from './storage-account.repository.js';
 import { StorageBudget } from './storage-budget.js';
 
 export type { BlobWriter } from './blob-writer.js';
+export { isContentGone } from './blob.repository.js';
 
 const MINUTE_MS = 60_000;
 /** Milliseconds between two walks through all content. */

@@ -143,6 +143,7 @@ describe('usage', () => {
       containers: { running: 1, memory_bytes: 1024 ** 3, memory_pool_bytes: 64 * 1024 ** 3 },
       files: { count: 0, bytes: 0 },
       container_files: { count: 1, bytes: 5 },
+      storage: { bytes: 5, quota_bytes: 100 * 1024 ** 3 },
       executions: { count: 1, duration_ms: expect.any(Number) },
     });
     const of = async (query: string) =>

@@ -1,6 +1,5 @@
 /** `input_file` and `input_image` parts: their content is put into the container and named to the model. */
 import { Injectable } from '@nestjs/common';
-import { Readable } from 'node:stream';
 import { ApiError } from '../../common/api-error.js';
 import { FilesService, type StoredFile } from '../../files/files.service.js';
 import { BlobsService } from '../../storage/blobs.service.js';
@@ -99,7 +98,9 @@ export class InputFiles {
     const parts = filePartsOf(items, own);
     for (const { part, param, again } of parts) {
       await unlessGone(again, async () => {
-        const path = container ? await this.intoContainer(part, param, container, again) : null;
+        const path = container
+          ? await this.intoContainer(projectId, { part, param, again }, container)
+          : null;
         if (!container) await this.check(projectId, part, param);
         if (path) paths.set(part, path);
       });
@@ -135,14 +136,13 @@ export class InputFiles {
   }
 
   private async intoContainer(
-    part: FilePart,
-    param: string,
+    projectId: string,
+    { part, param, again }: PlacedPart,
     container: ContainerContext,
-    again: boolean,
   ): Promise<string> {
     if (part.file_id) return container.addFile(part.file_id, `${param}.file_id`);
     const { name, data } = this.inline(part, param);
-    const blob = await this.blobs.write(Readable.from([data]));
+    const blob = await this.blobs.write(data, { projectId });
     return container.addContent({ filename: name, ...blob }, again);
   }
 
