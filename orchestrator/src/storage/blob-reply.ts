@@ -1,5 +1,5 @@
 /** Downloads: the one place that writes the headers of stored content. */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { ApiResponseOptions } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../common/api-error.js';
@@ -48,7 +48,8 @@ export async function sendBlob(
       headers: { 'content-range': `bytes */${bytes}` },
     });
   }
-  const content = request.method === 'HEAD' ? null : await open(range ?? {});
+  // A HEAD request is answered without a look at the content; its length is that of a GET all the same.
+  const content = request.method === 'HEAD' ? Readable.from([]) : await open(range ?? {});
   if (range) reply.header('content-range', `bytes ${range.start}-${range.end}/${bytes}`);
   await reply
     .status(range ? 206 : 200)

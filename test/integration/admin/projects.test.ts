@@ -33,7 +33,11 @@ describe('who may ask', () => {
 
 describe('projects', () => {
   it('are created, retrieved, changed and deleted', async () => {
-    const created = await server.admin('POST', '/admin/v1/projects', { name: 'Sales', memory_pool: '2g', storage_quota: '3g' });
+    const created = await server.admin('POST', '/admin/v1/projects', {
+      name: 'Sales',
+      memory_pool: '2g',
+      storage_quota: '3g',
+    });
     expect(created.status).toBe(200);
     expect(created.body).toEqual({
       id: expect.stringMatching(/^proj_[0-9a-f]{24}$/),
