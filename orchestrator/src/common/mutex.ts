@@ -37,8 +37,11 @@ export class KeyedMutex {
 export class Semaphore {
   private waiting: (() => void)[] = [];
   private active = 0;
+  private readonly limit: number;
 
-  constructor(private readonly limit: number) {}
+  constructor(limit: number) {
+    this.limit = limit;
+  }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.active >= this.limit) await new Promise<void>((resolve) => this.waiting.push(resolve));

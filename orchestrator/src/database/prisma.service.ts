@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } fro
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Prisma, PrismaClient } from './generated/client.js';
 import { keepsConnections, statementNames } from './statement-names.js';
+import { TIME_LIMITS } from './time-limits.js';
 
 /** How to reach PostgreSQL. */
 export interface DatabaseOptions {
@@ -20,17 +21,6 @@ const CONNECT_TIMEOUT_MS = 30_000;
 const IDLE_TIMEOUT_MS = 30_000;
 /** Counts the wait for locks; those that many requests want are held for milliseconds each. */
 const TRANSACTION_TIMEOUT_MS = 30_000;
-
-/**
- * Milliseconds after which PostgreSQL gives up on its own, so that a disk that hangs or a lock that is never
- * released becomes an error instead of a request without end. A pooler refuses these in its handshake, so
- * behind one they are set on the role or in the pooler. Migrations have none.
- */
-export const TIME_LIMITS = {
-  statement_timeout: 60_000,
-  lock_timeout: 30_000,
-  idle_in_transaction_session_timeout: 60_000,
-} as const;
 
 /**
  * The one Prisma client of the process. Repositories inject it; nothing else does. It reconnects by

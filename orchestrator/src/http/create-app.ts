@@ -72,10 +72,9 @@ export async function createApp(root: DynamicModule, env: Env): Promise<NestFast
   fastify.decorate('edge', edge);
   const routes = new RouteTable();
   routes.watch(fastify);
-  let app: NestFastifyApplication | undefined;
-  addHooks(fastify, { watch: edge.watch, routes, door: () => app!.get(Door) });
+  addHooks(fastify, { watch: edge.watch, routes, door: () => app.get(Door) });
   edge.bodies.install(fastify);
-  app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
     bufferLogs: true,
   });

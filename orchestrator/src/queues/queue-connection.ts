@@ -6,8 +6,8 @@ import {
   setDefaultBackendFactory,
 } from 'bullmq';
 import pg from 'pg';
-import { TIME_LIMITS } from '../database/prisma.service.js';
 import { keepsConnections } from '../database/statement-names.js';
+import { TIME_LIMITS } from '../database/time-limits.js';
 import { QUEUE_NAMES } from './queue-names.js';
 import { logSeldom } from './quiet-log.js';
 

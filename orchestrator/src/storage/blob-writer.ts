@@ -36,7 +36,7 @@ export class BlobWriter {
     options: WriteOptions = {},
   ): Promise<BlobInfo[]> {
     const written: BlobInfo[] = [];
-    let staged: StagedBlob[] = [];
+    const staged: StagedBlob[] = [];
     try {
       for await (const content of contents) {
         const next = await this.stage(content, options);
