@@ -22,6 +22,8 @@ server_environment() {
       esac
     done <"$(engine_env_file)"
   fi
+  # Four threads of Node's do all syncs of files otherwise, and a busy disk holds up all of them.
+  export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-16}"
   if [ -n "${SERVER_DATA_DIR:-}" ] || ! in_dotenv DATA_DIR; then
     export DATA_DIR="${SERVER_DATA_DIR:-$DATA_DIR}"
   else

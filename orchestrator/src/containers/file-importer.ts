@@ -139,6 +139,7 @@ export class FileImporter {
         await this.keep(job, staged);
       }
     });
+    if (files.some(({ change }) => change !== 'created')) void this.blobs.freeUnused();
     return { files: inOrderOf(changes, files), left };
   }
 

@@ -6,8 +6,10 @@
  * dies and stops it at the end. Whoever starts a second one on the same folder shares it as a guest.
  */
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { Ballast } from './ballast.js';
 import { findPostgres, type PostgresBinaries } from './postgres-binaries.js';
 import {
   ADMIN_ROLE,
@@ -113,6 +115,7 @@ export class EmbeddedPostgres {
   private isAdopted = false;
   private isOwner = false;
   private stopping = false;
+  private ballast: Ballast | undefined;
   private watching: NodeJS.Timeout | undefined;
   /** The look at the process that is under way; it may be starting it again. */
   private watched: Promise<void> = Promise.resolve();
@@ -149,7 +152,9 @@ export class EmbeddedPostgres {
   }
 
   async start(): Promise<void> {
-    const { lock } = await preparePaths(this.options.dataDir);
+    const { lock, root } = await preparePaths(this.options.dataDir);
+    if (this.options.durable !== false) this.ballast ??= new Ballast(join(root, 'ballast'));
+    await this.ballast?.tend();
     await processes.withFileLock(lock, this.startTimeoutMs, async () => {
       this.prepared = await prepare(this.options);
       this.isAdopted = await this.adopt();
@@ -196,6 +201,7 @@ export class EmbeddedPostgres {
     clearInterval(this.watching);
     await this.watched;
     clearInterval(this.watching);
+    await this.ballast?.settled();
   }
 
   private get startTimeoutMs(): number {
@@ -261,6 +267,7 @@ export class EmbeddedPostgres {
 
   /** Starts PostgreSQL again, on the same port if it can, when it ended without being asked to. */
   private async watch(): Promise<void> {
+    await this.ballast?.tend();
     if (this.stopping || !this.postmaster || (await processes.isAlive(this.postmaster))) return;
     clearInterval(this.watching);
     this.watching = undefined;
