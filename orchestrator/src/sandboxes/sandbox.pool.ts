@@ -22,7 +22,7 @@ const ENGINE_PATIENCE_MS = 20_000;
 /** Milliseconds between two attempts on such an engine. */
 const ENGINE_RETRY_MS = 500;
 /** Milliseconds that a stop waits for sandboxes that are being started. */
-const LAST_STARTS_MS = 5_000;
+const LAST_STARTS_MS = 8_000;
 /** Sandboxes that may turn out dead, one after the other, before a client is told. */
 const MAX_DEAD = 8;
 
@@ -41,6 +41,8 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private readonly own = new Set<string>();
   private readonly queue = new StartQueue();
   private readonly starts = new Set<Promise<void>>();
+  /** Ends of sandboxes that nobody waits for. */
+  private readonly ends = new Set<Promise<void>>();
   private readonly admission: MemoryAdmission;
   private reclaimer: Reclaimer = { giveUpIdlest: () => Promise.resolve(false) };
   private draining = false;
@@ -104,7 +106,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
 
   /** Resolves when nothing is being started any more. */
   async settled(): Promise<void> {
-    while (this.starts.size > 0) await Promise.all(this.starts);
+    while (this.starts.size + this.ends.size > 0) await Promise.all([...this.starts, ...this.ends]);
   }
 
   /** Called every second by the watch of the memory. */
@@ -275,7 +277,8 @@ export class SandboxPool implements BeforeApplicationShutdown {
   }
 
   private discard(sandbox: Sandbox): void {
-    void this.end(sandbox);
+    const end = this.end(sandbox).finally(() => this.ends.delete(end));
+    this.ends.add(end);
   }
 
   /** Never rejects: what the engine could not remove now is the sweep's to remove. */
