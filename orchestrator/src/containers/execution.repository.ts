@@ -117,7 +117,7 @@ export class ExecutionRepository {
     return this.prisma.$executeRaw`
       UPDATE "Execution"
          SET "status" = 'failed', "endedAt" = ${NOW}, "outputs" = ("outputs"::jsonb || ${output}::jsonb)::json
-       WHERE "status"::text = ANY (${executionStates.sourcesOf('failed')}) AND "id" <> ALL (${[...running]})
+       WHERE "status" = ANY (${executionStates.sourcesOf('failed')}::"ExecutionStatus"[]) AND "id" <> ALL (${[...running]})
          AND ${before === undefined ? Prisma.sql`TRUE` : Prisma.sql`"createdAt" < ${at(before)}`}`;
   }
 }

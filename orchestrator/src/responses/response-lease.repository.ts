@@ -86,7 +86,7 @@ export class ResponseLeaseRepository {
   async keepWaited(ids: readonly string[]): Promise<string[]> {
     const rows = await this.prisma.$queryRaw<{ id: string }[]>`
       UPDATE "Response" SET "leaseUntil" = ${this.leaseEnd}
-       WHERE "id" = ANY(${[...ids]}) AND NOT "background" AND "status"::text = ANY(${open()})
+       WHERE "id" = ANY(${[...ids]}) AND NOT "background" AND "status" = ANY(${open()}::"ResponseStatus"[])
       RETURNING "id"`;
     return rows.map(({ id }) => id);
   }
@@ -98,7 +98,7 @@ export class ResponseLeaseRepository {
   async abandonedWaited(running: readonly string[], all: boolean): Promise<Response[]> {
     return this.prisma.$queryRaw<Response[]>`
       SELECT * FROM "Response"
-       WHERE NOT "background" AND "status"::text = ANY(${open()}) AND "id" <> ALL(${[...running]})
+       WHERE NOT "background" AND "status" = ANY(${open()}::"ResponseStatus"[]) AND "id" <> ALL(${[...running]})
          AND (${all} OR coalesce("leaseUntil", "createdAt" + ${this.lease}) < ${NOW})
        LIMIT ${TAKE}`;
   }

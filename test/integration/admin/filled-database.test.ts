@@ -3,7 +3,11 @@
  * every statement that the server sends counts, whoever wrote it. FILL_ROWS sets the number of executions.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SweepService } from '../../../orchestrator/src/containers/sweep.service.js';
+import { BackgroundService } from '../../../orchestrator/src/responses/background/background.service.js';
+import { WaitingRuns } from '../../../orchestrator/src/responses/waiting-runs.js';
 import { RetentionService } from '../../../orchestrator/src/retention/retention.service.js';
+import { eventually } from '../../support/api.js';
 import { type AdminApp, FIRST_KEY, startAdminApp } from './admin-app.js';
 
 const EXECUTIONS = Number(process.env['FILL_ROWS'] ?? 100_000);
@@ -54,9 +58,20 @@ async function fill(): Promise<void> {
   await server.prisma.$executeRawUnsafe('VACUUM ANALYZE');
 }
 
-/** Sequential scans of each table so far; a backend reports what it did when it ends. */
-async function scans(tables: readonly string[]): Promise<Readonly<Record<string, number>>> {
+/** A backend reports what it did before it leaves the list: from here on everything is counted. */
+async function reported(): Promise<void> {
   await server.prisma.$disconnect();
+  await eventually(
+    () => server.prisma.$queryRaw<{ count: bigint }[]>`
+      SELECT count(*) AS count FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'code-interpreter' AND pid <> pg_backend_pid()`,
+    ([row]) => row!.count === 0n,
+  );
+}
+
+/** Sequential scans of each table so far. */
+async function scans(tables: readonly string[]): Promise<Readonly<Record<string, number>>> {
+  await reported();
   const rows = await server.prisma.$queryRaw<{ relname: string; seq_scan: bigint }[]>`
     SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname = ANY(${[...tables]}::text[])`;
   return Object.fromEntries(rows.map((row) => [row.relname, Number(row.seq_scan)]));
@@ -93,7 +108,23 @@ async function work(): Promise<void> {
   await ask('GET', `/conversations/${conversation.id}/items`);
   await ask('DELETE', `/responses/${first.id}`);
   await ask('DELETE', `/containers/${container.id}`);
-  await server.app.get(RetentionService).forget();
+  const background = await ask('POST', '/responses', {
+    model: 'python',
+    input: 'print:1',
+    tools: TOOLS,
+    background: true,
+  });
+  await eventually(
+    () => ask('GET', `/responses/${background.id}`),
+    ({ status }) => status === 'completed',
+  );
+  // More often than a statement is planned anew, so that plans for any parameters count too.
+  for (let n = 0; n < 7; n += 1) {
+    await server.app.get(SweepService).sweep();
+    await server.app.get(WaitingRuns).failAbandoned();
+    await server.app.get(BackgroundService).takeUpAbandoned();
+    await server.app.get(RetentionService).forget();
+  }
 }
 
 it(
@@ -115,7 +146,7 @@ it('would notice such a reading', async () => {
 it('writes the idle clock of a container in place, without touching an index', async () => {
   const container = await ask('POST', '/containers', { name: 'hot' });
   const counters = async () => {
-    await server.prisma.$disconnect();
+    await reported();
     const [row] = await server.prisma.$queryRaw<{ hot: bigint; all: bigint }[]>`
       SELECT n_tup_hot_upd AS hot, n_tup_upd AS all FROM pg_stat_user_tables WHERE relname = 'Container'`;
     return { hot: Number(row!.hot), all: Number(row!.all) };
