@@ -84,11 +84,12 @@ function addDoor(fastify: FastifyInstance, { watch, routes, door }: HookParts): 
 /** Fastify would read a stream to its end to answer HEAD. */
 function spareHead(fastify: FastifyInstance): void {
   fastify.addHook('onSend', (request, _reply, payload, done) => {
-    if (request.method !== 'HEAD' || !(payload instanceof Readable)) {
+    const isStream = payload instanceof Readable;
+    if (request.method !== 'HEAD' || (payload !== null && !isStream)) {
       done();
       return;
     }
-    payload.destroy();
+    if (isStream) payload.destroy();
     done(null, Readable.from([]));
   });
 }

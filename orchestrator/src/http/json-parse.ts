@@ -78,8 +78,8 @@ interface Step {
 
 function pathOf(step: Step): (string | number)[] {
   const path: (string | number)[] = [];
-  for (let at: Step | null = step; at?.parent; at = at.parent) path.unshift(at.key);
-  return path;
+  for (let at: Step | null = step; at?.parent; at = at.parent) path.push(at.key);
+  return path.reverse();
 }
 
 /**
