@@ -14,11 +14,7 @@ DROP INDEX "WebhookDelivery_projectId_createdAt_idx";
 DROP INDEX "WebhookDelivery_status_nextAttemptAt_idx";
 
 -- AlterTable
-ALTER TABLE "Container" ADD COLUMN     "dirty" BOOLEAN NOT NULL DEFAULT false,
-ADD COLUMN     "emptied" BOOLEAN NOT NULL DEFAULT false;
-
--- AlterTable
-ALTER TABLE "ContainerFile" ADD COLUMN     "ctimeMs" BIGINT;
+ALTER TABLE "Container" ADD COLUMN     "emptied" BOOLEAN NOT NULL DEFAULT false;
 
 -- AlterTable
 ALTER TABLE "Conversation" ADD COLUMN     "activeAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP;
