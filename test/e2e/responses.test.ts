@@ -1,5 +1,6 @@
 /** Responses, in a real n8n, with the built-in model `python` and one that plays scripts. */
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../support/api.js';
 import { MODEL } from './support/names.js';
 import { byId, CONTINUE, useBench } from './support/nodes.js';
 import { inlineFile, type Node } from './support/workflow.js';
@@ -116,7 +117,13 @@ describe('an answer', () => {
     );
     expect(result.json('In Container')['output_text']).toMatch(/there/);
     expect(result.json('Two')['output_text']).toMatch(/1/);
-    await api.refused(404, 'GET', `/containers/${String(result.json('Two')['container_id'])}`);
+    // It is deleted when the execution has ended, which tells before it is done.
+    const path = `/containers/${String(result.json('Two')['container_id'])}`;
+    const gone = await eventually(
+      () => api.get(path),
+      ({ status }) => status === 404,
+    );
+    expect(gone.status).toBe(404);
     await api.delete(`/containers/${id}`);
   });
 
