@@ -223,7 +223,7 @@ export const envSchema = z.object({
     'Largest JSON body of a request that may hold files or code; others may have 1 MiB.',
   ),
   BODIES_TOTAL_BYTES: bytes(
-    '128m',
+    '144m',
     'JSON bodies above 64 KiB that are read at the same time; more wait their turn, and a key may have half of it.',
   ),
   MAX_CONNECTIONS: whole(10_000, 'Connections of clients that may be open at the same time.', 'count', {

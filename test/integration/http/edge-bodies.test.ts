@@ -8,6 +8,10 @@ import { startServer, type TestServer } from '../../support/server.js';
 const MIB = 1024 * 1024;
 /** Far below what the defects cost (seconds), far above what a busy machine makes of a request. */
 const LONGEST_WAIT_MS = 2_000;
+/** The same for bodies of 33 MB, of which fifty once cost everybody twelve seconds on an idle machine. */
+const LONGEST_WAIT_LARGE_MS = 8_000;
+/** One key's bodies are read two at a time. */
+const MANY_BODIES_MS = 300_000;
 
 let server: TestServer;
 let attacker: Api;
@@ -24,13 +28,13 @@ const memory = () => metric(server.origin, server.adminKey, 'memory_bytes{kind="
 const lateness = () => metric(server.origin, server.adminKey, 'event_loop_delay_seconds{quantile="1"}');
 
 /** Runs an attack, and checks that nobody else noticed; what was measured is printed. */
-async function unnoticed<T>(name: string, attack: () => Promise<T>): Promise<T> {
+async function unnoticed<T>(name: string, attack: () => Promise<T>, longestMs = LONGEST_WAIT_MS): Promise<T> {
   await lateness();
   const before = await memory();
   const { result, waits } = await besides(other, attack);
   tell(name, waits, await lateness(), (await memory()) - before);
   expect(waits.failed).toBe(0);
-  expect(waits.longestMs).toBeLessThan(LONGEST_WAIT_MS);
+  expect(waits.longestMs).toBeLessThan(longestMs);
   return result;
 }
 
@@ -129,6 +133,7 @@ describe('JSON', () => {
 
 describe('bodies of 33 MB', () => {
   const file = 'QUJD'.repeat((32.5 * MIB) / 4);
+  const patient = () => ({ signal: AbortSignal.timeout(MANY_BODIES_MS) });
   const large = Buffer.from(JSON.stringify({ model: 'python', input: file }));
 
   it('with one file inside hold nobody up', async () => {
@@ -140,15 +145,28 @@ describe('bodies of 33 MB', () => {
       ],
     };
     const body = JSON.stringify({ model: 'python', input: [message], tools: JSON.parse(`{${TOOL}}`).tools });
-    const reply = await unnoticed('one inline file', () => attacker.post('/responses', body));
+    const reply = await unnoticed(
+      'one inline file',
+      () => attacker.post('/responses', body),
+      LONGEST_WAIT_LARGE_MS,
+    );
     expect([reply.status, reply.body]).toMatchObject([200, { status: 'completed' }]);
   });
 
-  it('fifty at once wait for each other, not the others for them', async () => {
-    const statuses = await unnoticed('50 bodies', () =>
-      Promise.all(Array.from({ length: 50 }, async () => (await attacker.post('/responses', large)).status)),
-    );
-    expect(new Set(statuses)).toEqual(new Set([400]));
-    expect(await metric(server.origin, server.adminKey, 'json_bodies_bytes')).toBe(0);
-  });
+  it(
+    'fifty at once wait for each other, not the others for them',
+    async () => {
+      const send = async () => (await attacker.request('POST', '/responses', large, patient())).status;
+      const statuses = await unnoticed(
+        '50 bodies',
+        () => Promise.all(Array.from({ length: 50 }, send)),
+        LONGEST_WAIT_LARGE_MS,
+      );
+      // On a slow machine the last ones are asked to come again.
+      for (const status of statuses) expect([400, 503]).toContain(status);
+      expect(statuses).toContain(400);
+      expect(await metric(server.origin, server.adminKey, 'json_bodies_bytes')).toBe(0);
+    },
+    MANY_BODIES_MS,
+  );
 });
