@@ -151,10 +151,14 @@ it('writes the idle clock of a container in place, without touching an index', a
       SELECT n_tup_hot_upd AS hot, n_tup_upd AS all FROM pg_stat_user_tables WHERE relname = 'Container'`;
     return { hot: Number(row!.hot), all: Number(row!.all) };
   };
-  const before = await counters();
-  for (let n = 0; n < 100; n += 1) await ask('GET', `/containers/${container.id}`);
-  const after = await counters();
-  expect(after.all - before.all).toBeGreaterThanOrEqual(100);
-  // A full page moves one row now and then.
-  expect(after.hot - before.hot).toBeGreaterThan((after.all - before.all) * 0.9);
+  const shareInPlace = async () => {
+    const before = await counters();
+    for (let n = 0; n < 100; n += 1) await ask('GET', `/containers/${container.id}`);
+    const after = await counters();
+    expect(after.all - before.all).toBeGreaterThanOrEqual(100);
+    return (after.hot - before.hot) / (after.all - before.all);
+  };
+  // A full page moves one row now and then, and while somebody looks at old rows, such as the analysis of the
+  // filled tables, none can be cleared away.
+  await expect.poll(shareInPlace, { timeout: 50_000, interval: 1_000 }).toBeGreaterThan(0.9);
 });
