@@ -23,7 +23,7 @@ _LINES_AT_ONCE = 100
 """Writes of a cell that go out line by line."""
 _MAX_WAITS = 2_000
 """Tenths of a millisecond, about, that a cell waits for the supervisor in all, to keep the order."""
-_WAIT_SECONDS = 0.02
+_WAIT_SECONDS = 0.2
 _FLUSHING_EVENTS = frozenset(("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork", "os.forkpty"))
 
 

@@ -23,6 +23,8 @@ const ENGINE_PATIENCE_MS = 20_000;
 const ENGINE_RETRY_MS = 500;
 /** Milliseconds that a stop waits for sandboxes that are being started. */
 const LAST_STARTS_MS = 8_000;
+/** Starts, each of the longest, that somebody waits for: a crowd that comes at once is served one after the other. */
+const STARTS_WAITED_FOR = 4;
 /** Sandboxes that may turn out dead, one after the other, before a client is told. */
 const MAX_DEAD = 8;
 
@@ -164,7 +166,8 @@ export class SandboxPool implements BeforeApplicationShutdown {
     const refusal = noCapacity(
       'No sandbox became ready in time; too many are being started. Please retry in a moment.',
     );
-    const waiting = this.queue.join(size, this.env.SANDBOX_START_TIMEOUT_MS, refusal);
+    const patienceMs = STARTS_WAITED_FOR * this.env.SANDBOX_START_TIMEOUT_MS;
+    const waiting = this.queue.join(size, patienceMs, refusal);
     this.pump();
     return waiting;
   }
