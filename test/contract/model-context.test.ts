@@ -1,4 +1,4 @@
-/** What a model is told of a long conversation: counted, cut, compacted (contract §1.1, R6 and R7; `truncation`). */
+/** What a model is told of a long conversation: counted, cut, compacted (docs/contract/responses.md). */
 import type OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../fakes/model-endpoint/script.js';

@@ -18,7 +18,7 @@ const request = (code = PROGRAM, more: PythonRequest = {}) => pythonRequest(code
 const ofType = <T extends Event['type']>(events: readonly Event[], type: T) =>
   events.filter((event): event is Extract<Event, { type: T }> => event.type === type);
 
-/** The order of contract §3.3 with one call and one message. */
+/** The order of docs/contract/streaming.md with one call and one message. */
 const ORDER = [
   'response.created',
   'response.in_progress',

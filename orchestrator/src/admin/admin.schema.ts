@@ -52,7 +52,7 @@ export const deletedContainerSchema = z
   .object({ id: z.string(), object: z.literal('container.deleted'), deleted: z.literal(true) })
   .meta({ id: 'AdminDeletedContainer' });
 
-/** `include=code` and `include[]=code` are one thing (contract §7.3). */
+/** `include=code` and `include[]=code` are one thing (docs/contract/errors-and-headers.md). */
 const includeCode = z
   .preprocess((value) => (typeof value === 'string' ? [value] : value), maybe(z.array(z.enum(['code']))))
   .meta({ description: 'code: show what was run.' });

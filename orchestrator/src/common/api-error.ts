@@ -1,5 +1,5 @@
 /**
- * Errors of the API, as a table. The envelope is contract §6.1; the codes are contract §6.6 and ours.
+ * Errors of the API, as a table of OpenAI's codes and ours (docs/contract/errors-and-headers.md).
  * `family` says who must act: the caller (fix the request), the operator (retryable, expected), or us.
  */
 interface ErrorRow {
@@ -132,7 +132,7 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   server_error: { status: 500, type: 'server_error', family: 'bug' },
 };
 
-/** Codes of ours that have no counterpart on the real service are sent as `null` (contract §1.1, §1.4). */
+/** Codes of ours that have no counterpart on the real service are sent as `null`. */
 const WIRE_NULL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'invalid_request',
   'invalid_json',
@@ -152,7 +152,7 @@ export interface ApiErrorOptions {
   readonly cause?: unknown;
 }
 
-/** The body every failing request gets; all four keys are always there (contract §6.1). */
+/** The body every failing request gets; all four keys are always there (docs/contract/errors-and-headers.md). */
 export interface ErrorEnvelope {
   readonly error: {
     readonly message: string;

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** Aborts when the client closes the connection before the reply has ended (contract §7.6). */
+/** Aborts when the client closes the connection before the reply has ended (docs/contract/streaming.md). */
 export function abortOnClose(_request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   reply.raw.once('close', () => {

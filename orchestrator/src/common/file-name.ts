@@ -1,4 +1,4 @@
-/** Names of files as strangers send them (contract §5.5). Called wherever a name enters the server. */
+/** Names of files as strangers send them. Called wherever a name enters the server. */
 
 /** Longest name in bytes of UTF-8 that the file systems underneath take. */
 export const MAX_FILE_NAME_BYTES = 255;

@@ -1,4 +1,4 @@
-/** Ids as they are seen on the wire (contract §2): a prefix that says what it is, then randomness. */
+/** Ids as they are seen on the wire: a prefix that says what it is, then randomness. */
 import { randomBytes } from 'node:crypto';
 
 const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';

@@ -1,4 +1,4 @@
-/** Media types by file extension: those of contract §5.5 and what analysts exchange beside them. */
+/** Media types by file extension: what analysts exchange and code makes. */
 const BY_EXTENSION: Readonly<Record<string, string>> = {
   // text and code
   c: 'text/x-c',

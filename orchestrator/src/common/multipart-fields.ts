@@ -1,4 +1,4 @@
-/** Text parts of multipart bodies as the value a JSON body would have been (contract §7.1). */
+/** Text parts of multipart bodies as the value a JSON body would have been. */
 import { ApiError } from './api-error.js';
 
 /** What text parts add up to: values, nested objects, lists. */

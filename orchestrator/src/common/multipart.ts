@@ -1,5 +1,5 @@
 /**
- * Reads `multipart/form-data` as the official clients send it (contract §7.1): parts in any order,
+ * Reads `multipart/form-data` as the official clients send it: parts in any order,
  * nested names, one file streamed to its place while it arrives. Needs `@fastify/multipart`,
  * registered with `MULTIPART_PLUGIN_OPTIONS`.
  */

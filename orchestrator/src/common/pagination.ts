@@ -1,4 +1,4 @@
-/** Cursor lists as the official clients read them (contract §6.5). */
+/** Cursor lists as the official clients read them (docs/contract/errors-and-headers.md). */
 import { z } from 'zod';
 import { integer, queryText } from './wire-schema.js';
 
@@ -16,7 +16,7 @@ export interface PageQuery {
   readonly order: 'asc' | 'desc';
 }
 
-/** Query of a list endpoint; unknown keys are ignored (contract §7.3). */
+/** Query of a list endpoint; unknown keys are ignored (docs/contract/errors-and-headers.md). */
 export const pageQuery = (limits: { max: number; default: number } = { max: 100, default: 20 }) =>
   z.object({
     after: queryText().optional().meta({ description: 'Id after which the page begins, exclusive.' }),

@@ -1,4 +1,4 @@
-/** Turns what zod found wrong into the one error the wire format knows (contract §1.1 "R1 errors"). */
+/** Turns what zod found wrong into the one error the wire format knows (docs/contract/errors-and-headers.md). */
 import type { z } from 'zod';
 import { ApiError, type ErrorCode } from './api-error.js';
 import { closest } from './edit-distance.js';
@@ -175,7 +175,7 @@ export function issueToError(issue: Issue, known: readonly string[] = []): ApiEr
   }
 }
 
-/** Keys are checked before types (contract §1.1, check order), missing ones before both. */
+/** Keys are checked before types (docs/contract/errors-and-headers.md), missing ones before both. */
 function rank(issue: Issue): number {
   if ((issue.code === 'invalid_type' || issue.code === 'invalid_value') && issue.input === undefined)
     return 0;

@@ -1,5 +1,5 @@
 /**
- * Building blocks of request schemas: what the official clients send (contract §7.2) turned into
+ * Building blocks of request schemas: what the official clients send turned into
  * what services want. `null` equals absence everywhere; floats that are whole numbers are integers;
  * multipart and query numbers arrive as text.
  */

@@ -6,7 +6,7 @@ import {
 } from '../files/container-file.lookup.js';
 import { ContainerFileRepository } from './container-file.repository.js';
 
-/** Lets `/v1/files/{cfile_id}` find container files, also after their container expired (contract §2.8). */
+/** Lets `/v1/files/{cfile_id}` find container files, also after their container expired. */
 @Injectable()
 class StoredContainerFileLookup extends ContainerFileLookup {
   constructor(private readonly files: ContainerFileRepository) {

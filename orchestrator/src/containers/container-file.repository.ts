@@ -124,7 +124,7 @@ export class ContainerFileRepository {
     return this.prisma.containerFile.findFirst({ where: { id, containerId, deletedAt: null } });
   }
 
-  /** By its id alone, also after its container expired (design: files outlive containers). */
+  /** By its id alone, also after its container expired. */
   async findInProject(projectId: string, id: string): Promise<ContainerFileRow | null> {
     return this.prisma.containerFile.findFirst({
       where: { id, projectId, deletedAt: null, container: { status: { not: 'deleted' } } },

@@ -25,7 +25,7 @@ import { baseName } from './path-allocator.js';
 
 const listQuery = pageQuery();
 
-/** Contract §1.3. Every call refreshes the container's idle clock. */
+/** Container files (docs/contract/container-files.md). Every call refreshes the container's idle clock. */
 @ApiTags('Container files')
 @ApiBearerAuth()
 @Controller('containers/:container_id/files')

@@ -40,7 +40,7 @@ export class ContainerFilesService {
     @Inject(ENV) private readonly env: Env,
   ) {}
 
-  /** Adds uploaded content under its own name, prefixed if the name is taken (contract §5.5). */
+  /** Adds uploaded content under its own name, prefixed if the name is taken (docs/contract/container-files.md). */
   async addContent(container: ContainerRow, content: StoredContent): Promise<ContainerFileRow> {
     return this.add(container, content);
   }

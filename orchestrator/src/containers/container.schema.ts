@@ -1,4 +1,4 @@
-/** Requests and objects of the Containers API (contract §1.2, §2.1). */
+/** Requests and objects of the Containers API (docs/contract/containers.md). */
 import { z } from 'zod';
 import { pageQuery } from '../common/pagination.js';
 import { integer, maybe, queryText } from '../common/wire-schema.js';

@@ -12,7 +12,7 @@ import { defineStates } from '../common/state-table.js';
  * ```
  *
  * `expired` is computed on read from `lastActiveAt`; the sweep only writes down what is already
- * true (contract §5.2). While code runs, a heartbeat keeps `lastActiveAt` fresh, so a running
+ * true (docs/contract/containers.md). While code runs, a heartbeat keeps `lastActiveAt` fresh, so a running
  * execution never expires its container and a crashed server never leaves one that cannot expire.
  */
 export type ContainerState = 'running' | 'expired' | 'deleted';

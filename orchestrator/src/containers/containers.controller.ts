@@ -18,7 +18,7 @@ import {
 import { presentContainer } from './container.presenter.js';
 import { ContainersService } from './containers.service.js';
 
-/** Contract §1.2. */
+/** The Containers API (docs/contract/containers.md). */
 @ApiTags('Containers')
 @ApiBearerAuth()
 @Controller('containers')

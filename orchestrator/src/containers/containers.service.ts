@@ -29,7 +29,7 @@ export interface CreateContainer {
   readonly fileIdsParam: string;
 }
 
-/** What an expired container answers to file and execution requests (contract §5.4). */
+/** What an expired container answers to file and execution requests (docs/contract/containers.md). */
 export const expired = (status = 404, param: string | null = null): ApiError =>
   new ApiError('container_expired', 'Container is expired.', { status, param });
 
@@ -91,7 +91,7 @@ export class ContainersService {
     return this.holds.hold(id);
   }
 
-  /** The container as it is, expired ones too; refreshes the idle clock (contract §5.2). */
+  /** The container as it is, expired ones too; refreshes the idle clock (docs/contract/containers.md). */
   async retrieve(projectId: string, id: string): Promise<ContainerObject> {
     return presentContainer((await this.containers.touch(projectId, id)) ?? (await this.find(projectId, id)));
   }

@@ -47,7 +47,7 @@ export function storableOutput(output: ExecutionOutput): ExecutionOutput {
   }
 }
 
-/** An entry of `code_interpreter_call.outputs` before images are filled in (contract §2.7). */
+/** An entry of `code_interpreter_call.outputs` before images are filled in (docs/contract/code-interpreter.md). */
 export type CallOutput =
   | { readonly type: 'logs'; readonly logs: string }
   | { readonly type: 'image'; readonly file_id: string };
@@ -66,7 +66,7 @@ function textOf(output: Exclude<ExecutionOutput, { type: 'image' }>): string {
   }
 }
 
-/** stdout, stderr, traceback, last value and notices all land in `logs`, in order (contract §2.7 rule 2). */
+/** stdout, stderr, traceback, last value and notices all land in `logs`, in order. */
 export function toCallOutputs(outputs: readonly ExecutionOutput[]): CallOutput[] {
   const result: CallOutput[] = [];
   let logs = '';

@@ -1,4 +1,4 @@
-/** Where a file lands in a container: its own name, or with a short random prefix if that is taken (contract §5.5). */
+/** Where a file lands in a container: its own name, or with a short random prefix if that is taken. */
 import { randomBytes } from 'node:crypto';
 import { safeFileName } from '../common/file-name.js';
 

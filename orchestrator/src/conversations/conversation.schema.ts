@@ -1,4 +1,4 @@
-/** Requests and objects of the Conversations API (contract §1.6, §2.4). */
+/** Requests and objects of the Conversations API (docs/contract/responses.md). */
 import { z } from 'zod';
 import { pageQuery } from '../common/pagination.js';
 import { maybe, metadata } from '../common/wire-schema.js';

@@ -17,7 +17,7 @@ import {
 import { itemListSchema, itemSchema } from '../responses/response-object.schema.js';
 import { ConversationsService, presentConversation } from './conversations.service.js';
 
-/** Contract §1.6. */
+/** The Conversations API (docs/contract/responses.md). */
 @ApiTags('Conversations')
 @ApiBearerAuth()
 @Controller('conversations')

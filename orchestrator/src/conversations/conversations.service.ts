@@ -62,7 +62,7 @@ export class ConversationsService {
     if (!(await this.conversations.markDeleted(id))) throw unknown(id);
   }
 
-  /** Adds items and shows them as a list (contract §1.6). */
+  /** Adds items and shows them as a list (docs/contract/responses.md). */
   async addItems(
     projectId: string,
     id: string,

@@ -1,4 +1,4 @@
-/** Requests and objects of the Files API (contract §1.4, §2.3). */
+/** Requests and objects of the Files API (docs/contract/files.md). */
 import { z } from 'zod';
 import { pageQuery } from '../common/pagination.js';
 import { integer, maybe } from '../common/wire-schema.js';

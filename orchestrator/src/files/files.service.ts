@@ -16,7 +16,7 @@ import type { DeletedFile, FileObject, ListFilesQuery } from './file.schema.js';
 /** What other features may know of files. */
 export type { FileDraft, StoredFile } from './file.repository.js';
 
-/** Contract §1.4: batch files are kept for thirty days unless the caller says otherwise. */
+/** Batch files are kept for thirty days unless the caller says otherwise. */
 const BATCH_LIFETIME_SECONDS = 30 * 24 * 3_600;
 /** Everything else is not an id and never reaches the database. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/;

@@ -1,4 +1,4 @@
-/** Contract §1.7. */
+/** Models (docs/contract/models.md). */
 import { z } from 'zod';
 
 export const modelSchema = z

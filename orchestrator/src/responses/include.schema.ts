@@ -1,4 +1,4 @@
-/** `include` of bodies and queries (contract §1.1). */
+/** `include` of bodies and queries (docs/contract/responses.md). */
 import { z } from 'zod';
 import { list, maybe } from '../common/wire-schema.js';
 
@@ -20,7 +20,7 @@ export type Include = (typeof INCLUDES)[number];
 
 export const includeSchema = list(z.enum(INCLUDES), MAX_INCLUDES);
 
-/** `include=a` and `include[]=a&include[]=b` are one thing (contract §7.3). */
+/** `include=a` and `include[]=a&include[]=b` are one thing (docs/contract/errors-and-headers.md). */
 export const includeQuery = z.preprocess(
   (value) => (typeof value === 'string' ? [value] : value),
   maybe(includeSchema),

@@ -1,4 +1,4 @@
-/** POST /responses/input_tokens (contract §1.1, R7): the fields of a response that the model reads. */
+/** POST /responses/input_tokens (docs/contract/responses.md): the fields of a response that the model reads. */
 import { z } from 'zod';
 import { maybe } from '../common/wire-schema.js';
 import { createResponseSchema } from './response.schema.js';

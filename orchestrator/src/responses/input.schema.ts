@@ -1,4 +1,4 @@
-/** Input items (contract §1.1): strict about what they mean, lenient about what clients replay along. */
+/** Input items: strict about what they mean, lenient about what clients replay along. */
 import { z } from 'zod';
 import { anyJson, list, maybe } from '../common/wire-schema.js';
 
@@ -107,7 +107,7 @@ const union = z.discriminatedUnion('type', [
   compaction,
 ]);
 
-/** `type` may be missing on messages and item references (contract §7.2). */
+/** `type` may be missing on messages and item references (docs/contract/errors-and-headers.md). */
 function withType(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const item = value as Record<string, unknown>;

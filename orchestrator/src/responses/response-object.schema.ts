@@ -1,4 +1,4 @@
-/** What the Responses API answers (contract §2.5–2.8), for docs/api/openapi.json and the tests that hold us to it. */
+/** What the Responses API answers, for docs/api/openapi.json and the tests that hold us to it. */
 import { z } from 'zod';
 import { pageOf } from '../common/pagination.js';
 

@@ -1,4 +1,4 @@
-/** The Response object as it is before anything happened (contract §2.5). */
+/** The Response object as it is before anything happened (docs/contract/responses.md). */
 import { toUnix } from '../common/time.js';
 import type { CreateResponseRequest } from './response.schema.js';
 import type { ResponseObject } from './response.types.js';

@@ -1,5 +1,5 @@
 /**
- * What `include` decides (contract §4.2): the same stored item is shown with `outputs: null` or
+ * What `include` decides (docs/contract/code-interpreter.md): the same stored item is shown with `outputs: null` or
  * filled, figures as data URLs. Applied to every event, reply and list entry, never stored.
  */
 import { Injectable } from '@nestjs/common';

@@ -1,4 +1,4 @@
-/** POST /responses (contract §1.1): what is accepted, what is refused, and in which order. */
+/** POST /responses (docs/contract/responses.md): what is accepted, what is refused, and in which order. */
 import { z } from 'zod';
 import { ApiError } from '../common/api-error.js';
 import { describeValue, parseWire } from '../common/schema-error.js';
@@ -106,13 +106,13 @@ const CHAT_KEYS: Readonly<Record<string, string>> = {
 const isPrompt = (value: unknown): value is { id: string } =>
   typeof value === 'object' && value !== null && typeof (value as { id?: unknown }).id === 'string';
 
-/** There is no store of prompts, so none is known; one may stand in for the model (contract §1.1). */
+/** There is no store of prompts, so none is known; one may stand in for the model (docs/contract/responses.md). */
 function refusePrompt(prompt: unknown): void {
   if (!isPrompt(prompt)) return;
   throw new ApiError('not_found', `Prompt with id '${prompt.id}' not found.`, { param: 'prompt' });
 }
 
-/** Model and input come before everything else, then known mistakes, then the schema (contract §1.1). */
+/** Model and input come before everything else, then known mistakes, then the schema. */
 export function parseCreateResponse(body: unknown): CreateResponseRequest {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ApiError(

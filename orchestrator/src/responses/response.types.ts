@@ -1,4 +1,4 @@
-/** Wire objects of the Responses API (contract §2.5–2.8). Names are the wire's. */
+/** Wire objects of the Responses API (docs/contract/responses.md). Names are the wire's. */
 
 export interface ContainerFileCitation {
   readonly type: 'container_file_citation';
@@ -74,7 +74,7 @@ export interface Usage {
   readonly total_tokens: number;
 }
 
-/** Every key is always there (contract §2.5); `conversation` alone may be absent. */
+/** Every key is always there (docs/contract/responses.md); `conversation` alone may be absent. */
 export interface ResponseObject {
   readonly id: string;
   readonly object: 'response';

@@ -50,7 +50,7 @@ const retrieveQuery = z.object({
 });
 const itemsQuery = pageQuery().extend({ include: includeQuery });
 
-/** Contract §1.1. */
+/** The Responses API (docs/contract/responses.md). */
 @ApiTags('Responses')
 @ApiBearerAuth()
 @Controller('responses')
@@ -62,7 +62,7 @@ export class ResponsesController {
     @Inject(ENV) private readonly env: Env,
   ) {}
 
-  /** One route for JSON and for the stream: the request decides (contract §3). */
+  /** One route for JSON and for the stream: the request decides (docs/contract/streaming.md). */
   @Post()
   @NewWork()
   @CountsAsRun({ maybeLater: true })

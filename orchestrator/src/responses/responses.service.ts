@@ -54,7 +54,7 @@ export class ResponsesService implements OnApplicationBootstrap {
 
   /**
    * Accepts a request and returns its events, as the caller asked to see them. Rejects with what is
-   * wrong with the request; once events flow, failures are events (contract §3.5). `signal` is the
+   * wrong with the request; once events flow, failures are events (docs/contract/responses.md). `signal` is the
    * caller going away: it ends the run, unless that is in the background, where it only ends the
    * stream.
    */
@@ -88,13 +88,13 @@ export class ResponsesService implements OnApplicationBootstrap {
     let last: ResponseObject | undefined;
     for await (const event of await this.create(caller, request, signal)) last = event.response ?? last;
     if (!last) throw new ApiError('server_error', 'The response ended without a result.');
-    // Nothing was said yet: this is an error of the request, which a client reads as one (contract §1.1).
+    // Nothing was said yet: this is an error of the request, which a client reads as one.
     if (last.error?.code === 'context_length_exceeded' && last.output.length === 0)
       throw new ApiError('context_length_exceeded', last.error.message, { param: 'input' });
     return last;
   }
 
-  /** Replays a background response after `startingAfter` and goes on live (contract §3.6). */
+  /** Replays a background response after `startingAfter` and goes on live (docs/contract/background.md). */
   async stream(
     projectId: string,
     id: string,
@@ -120,7 +120,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     return this.show(projectId, this.events.follow(projectId, id, startingAfter, signal), include);
   }
 
-  /** Ends a background response (contract §1.1, R4). */
+  /** Ends a background response (docs/contract/background.md). */
   async cancel(projectId: string, id: string): Promise<ResponseObject> {
     const row = await this.find(projectId, id);
     if (!row.background) throw new ApiError('invalid_request', 'Cannot cancel a synchronous response.');
@@ -150,7 +150,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     if (!(await this.responses.markDeleted(id))) throw notFound.response(id);
   }
 
-  /** Input items, those inherited through `previous_response_id` included (contract §1.1, R5). */
+  /** Input items, those inherited through `previous_response_id` included (docs/contract/responses.md). */
   async inputItems(
     projectId: string,
     id: string,

@@ -198,7 +198,7 @@ export class RunFactory {
   }
 }
 
-/** Only what can be seen is asked for (contract §1.1, `top_logprobs`). */
+/** Only what can be seen is asked for (docs/contract/responses.md). */
 const asksLogprobs = (request: CreateResponseRequest): boolean =>
   (request.include ?? []).includes('message.output_text.logprobs');
 

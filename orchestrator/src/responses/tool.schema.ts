@@ -1,4 +1,4 @@
-/** The `tools` and `tool_choice` parameters (contract §4). */
+/** The `tools` and `tool_choice` parameters (docs/contract/code-interpreter.md). */
 import { z } from 'zod';
 import { jsonSchema, list, maybe } from '../common/wire-schema.js';
 import {

@@ -1,6 +1,6 @@
 import { ApiError } from '../common/api-error.js';
 
-/** A model in a request body that does not exist: 400, where a path would be 404 (contract §1.1). */
+/** A model in a request body that does not exist: 400, where a path would be 404 (docs/contract/models.md). */
 export const unknownModel = (id: string): ApiError =>
   new ApiError('model_not_found', `The requested model '${id}' does not exist.`, {
     param: 'model',

@@ -1,4 +1,4 @@
-/** Requests and objects of the Uploads API (contract §1.5, §2.4). */
+/** Requests and objects of the Uploads API (docs/contract/files.md). */
 import { z } from 'zod';
 import { integer, maybe } from '../common/wire-schema.js';
 import { expiresAfterSchema, fileSchema, purposeSchema } from '../files/file.schema.js';

@@ -19,9 +19,9 @@ import {
 } from './upload.schema.js';
 import { isOpen, stateAt, type UploadState } from './upload.state.js';
 
-/** Contract §1.5: an upload must be completed within an hour. */
+/** An upload must be completed within an hour. */
 const LIFETIME_SECONDS = 3_600;
-/** Contract §1.5: largest part, in bytes. */
+/** Largest part, in bytes. */
 export const MAX_PART_BYTES = 64 * 1024 * 1024;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 

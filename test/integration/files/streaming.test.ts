@@ -1,4 +1,4 @@
-/** Large bodies: constant memory, clear refusals, nothing left behind (contract §8, check 108). */
+/** Large bodies: constant memory, clear refusals, nothing left behind (docs/contract/robustness.md). */
 import { execFile } from 'node:child_process';
 import { readdir, readlink } from 'node:fs/promises';
 import { Agent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';

@@ -1,4 +1,4 @@
-/** The stored events of a response, then live ones, until the terminal event (contract §3.6). */
+/** The stored events of a response, then live ones, until the terminal event (docs/contract/background.md). */
 import { Injectable } from '@nestjs/common';
 import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
 import { isTerminal } from '../response.state.js';

@@ -1,4 +1,4 @@
-/** POST /responses/compact (contract §1.1, R6). */
+/** POST /responses/compact (docs/contract/responses.md). */
 import { z } from 'zod';
 import { usageSchema } from '../response-object.schema.js';
 import { createResponseSchema } from '../response.schema.js';

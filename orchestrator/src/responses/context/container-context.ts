@@ -238,7 +238,7 @@ export class ContainerContext {
     }
   }
 
-  /** A container of the conversation that still runs and fits (contract §5.1). */
+  /** A container of the conversation that still runs and fits (docs/contract/code-interpreter.md). */
   private async reusable(auto: AutoContainer): Promise<ContainerRow | null> {
     if (auto.session_key !== undefined) return null;
     for (const id of this.options.earlier) {

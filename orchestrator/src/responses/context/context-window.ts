@@ -1,5 +1,5 @@
 /**
- * Keeps what a model is sent within its context window (contract §1.1, `truncation`): before a run, and
+ * Keeps what a model is sent within its context window (docs/contract/responses.md): before a run, and
  * between its turns. Where the window is not known, the endpoint's own word on it is waited for.
  */
 import { ApiError } from '../../common/api-error.js';

@@ -164,7 +164,7 @@ export class ContextService {
     return found;
   }
 
-  /** Throws 400 when a function call of the conversation has no answer (contract §1.1). */
+  /** Throws 400 when a function call of the conversation has no answer (docs/contract/responses.md). */
   private checkAnswered(items: readonly InputItem[]): void {
     const open = unansweredCall(items);
     if (open !== null)

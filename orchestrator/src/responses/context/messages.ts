@@ -144,7 +144,7 @@ export function toMessages(items: readonly InputItem[], notes: PartNotes): LlmMe
   return list.messages;
 }
 
-/** The call id of a function call that nothing answers, or null (contract §1.1). */
+/** The call id of a function call that nothing answers, or null (docs/contract/responses.md). */
 export function unansweredCall(items: readonly InputItem[]): string | null {
   const answered = new Set(
     items.flatMap((item) => (item.type === 'function_call_output' ? [item.call_id] : [])),

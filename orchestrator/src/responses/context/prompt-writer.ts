@@ -1,4 +1,4 @@
-/** What a model is told at the beginning: the system text, then the conversation (contract §4.3). */
+/** What a model is told at the beginning: the system text, then the conversation. */
 import { Injectable } from '@nestjs/common';
 import type { LlmMessage, LlmTool } from '../../llm/llm.js';
 import type { Tool } from '../tool.schema.js';

@@ -1,4 +1,4 @@
-/** What a model is told of the python tool (contract §4.3). */
+/** What a model is told of the python tool (docs/contract/code-interpreter.md). */
 import { visible } from '../../common/text.js';
 import type { LlmMessage, LlmTool } from '../../llm/llm.js';
 import { PYTHON_TOOL } from '../run/turn.js';

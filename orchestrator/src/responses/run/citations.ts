@@ -1,5 +1,5 @@
 /**
- * Which files a text cites, and where (contract §2.8): the span covers exactly the `sandbox:` URL,
+ * Which files a text cites, and where: the span covers exactly the `sandbox:` URL,
  * counted in Unicode code points, end exclusive.
  */
 import type { ContainerFileCitation } from '../response.types.js';

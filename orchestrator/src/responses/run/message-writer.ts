@@ -1,4 +1,4 @@
-/** Writes what a model says as messages of one part each: text with its citations, or a refusal (contract §3.3). */
+/** Writes what a model says as messages of one part each: text with its citations, or a refusal. */
 import { newId } from '../../common/ids.js';
 import type { LlmLogprob } from '../../llm/llm.js';
 import type { ContainerFileCitation, DraftEvent, MessageItem } from '../response.types.js';

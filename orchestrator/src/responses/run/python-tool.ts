@@ -1,4 +1,4 @@
-/** Runs one call of the python tool and tells it as events (contract §3.3, rows 9–11). */
+/** Runs one call of the python tool and tells it as events (docs/contract/streaming.md). */
 import {
   type ExecutionOutput,
   type ExecutionService,

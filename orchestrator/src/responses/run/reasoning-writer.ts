@@ -1,4 +1,4 @@
-/** Writes what a model thinks as one item: as a summary if one was asked for, else as content (contract §3.2). */
+/** Writes what a model thinks as one item: as a summary if one was asked for, else as content. */
 import { newId } from '../../common/ids.js';
 import type { DraftEvent, ReasoningItem } from '../response.types.js';
 

@@ -72,7 +72,7 @@ const SERVER_ERROR = {
   message: 'The server had an error while running this response. Please retry.',
 };
 
-/** In the words of `Response.error.code` (contract §2.5). */
+/** In the words of `Response.error.code` (docs/contract/responses.md). */
 const LLM_CODES: Readonly<Record<LlmError['code'], string>> = {
   unavailable: 'server_error',
   rate_limited: 'rate_limit_exceeded',

@@ -1,4 +1,4 @@
-/** `tool_choice` of the request → what each turn asks of the model (contract §4.4). */
+/** `tool_choice` of the request → what each turn asks of the model (docs/contract/code-interpreter.md). */
 import type { LlmToolChoice } from '../../llm/llm.js';
 import type { ToolChoice } from '../tool.schema.js';
 import { PYTHON_TOOL } from './turn.js';

@@ -1,6 +1,6 @@
 /**
  * One turn of the model as items: opens and closes messages, reasoning, function calls and code
- * interpreter calls while deltas arrive (event order: contract §3.3). Runs nothing itself.
+ * interpreter calls while deltas arrive (docs/contract/streaming.md). Runs nothing itself.
  */
 import { newId } from '../../common/ids.js';
 import { LlmError, type LlmEvent, type LlmFinish, type LlmToolCall, type LlmUsage } from '../../llm/llm.js';
