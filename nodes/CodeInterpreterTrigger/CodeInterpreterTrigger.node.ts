@@ -114,7 +114,7 @@ export class CodeInterpreterTrigger implements INodeType {
         const events = this.getNodeParameter('events') as string[];
         if (events.length === 0) {
           throw new NodeOperationError(this.getNode(), "'Events' is empty", {
-            description: 'Choose what shall start the workflow.',
+            description: 'Choose which events start the workflow.',
           });
         }
         const endpoint = await apiRequest<Endpoint>(this, {
@@ -166,7 +166,7 @@ export class CodeInterpreterTrigger implements INodeType {
         body: request.rawBody,
       });
     if (!isSigned) {
-      this.getResponseObject().status(401).json({ message: 'The signature does not fit.' });
+      this.getResponseObject().status(401).json({ message: 'Invalid signature.' });
       return { noWebhookResponse: true };
     }
     const { type, created_at: createdAt, data } = this.getBodyData();

@@ -136,7 +136,7 @@ export class Responses implements INodeType {
   async webhook(this: IWebhookFunctions): Promise<IWebhookResponseData> {
     const data = this.getBodyData().data as IDataObject | undefined;
     if (typeof data?.id !== 'string') {
-      throw new NodeOperationError(this.getNode(), 'The callback names no response', {
+      throw new NodeOperationError(this.getNode(), 'The callback has no response ID', {
         description: 'Only the Code Interpreter server calls this address.',
       });
     }

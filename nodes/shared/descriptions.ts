@@ -92,7 +92,7 @@ export const sessionFields = (
     name: 'chatSessionId',
     type: 'string',
     default: '={{ $json.sessionId }}',
-    description: 'The session ID that a Chat Trigger hands on',
+    description: 'The session ID passed by a Chat Trigger',
     displayOptions: and(displayOptions, { session: ['chat'] }),
   },
   {

@@ -1,4 +1,7 @@
-/** Composition root: which rooms the house has. Adapters are chosen here and nowhere else. */
+/**
+ * Composition root: which rooms the house has. Adapters are chosen in boot.ts (sandboxes),
+ * storage/storage.module.ts (blobs) and llm/llm.module.ts (models).
+ */
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';

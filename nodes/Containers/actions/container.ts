@@ -28,7 +28,7 @@ export const create: Operation = {
       type: 'string',
       default: '',
       placeholder: 'e.g. Monthly report',
-      description: 'A name for lists and for the console of the server; empty for the name of the workflow',
+      description: 'The name shown in lists of containers; leave empty to use the name of the workflow',
       displayOptions: showCreate,
     },
     {

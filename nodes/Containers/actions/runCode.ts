@@ -201,7 +201,7 @@ export const runCode: Operation = {
       required: true,
       noDataExpression: false,
       description:
-        'Python to run. The incoming items are there as items (a list of dicts) and df (a pandas DataFrame), input files as files (a list of dicts with name and path). Assign to result what shall come out. Figures that are shown, and files that are written to the working directory, come out as binary data. Packages such as pandas, numpy, matplotlib, scikit-learn and openpyxl are installed; there is no network.',
+        'Python to run. The incoming items are there as items (a list of dicts) and df (a pandas DataFrame), input files as files (a list of dicts with name and path). Assign the output to result. Figures that are shown, and files that are written to the working directory, come out as binary data. Packages such as pandas, numpy, matplotlib, scikit-learn and openpyxl are installed; there is no network.',
       displayOptions: show,
     },
     {
@@ -228,7 +228,7 @@ export const runCode: Operation = {
       name: 'returns',
       type: 'options',
       default: 'automatic',
-      description: 'What the items that come out hold',
+      description: 'What the output items contain',
       options: [
         {
           name: 'Automatic',

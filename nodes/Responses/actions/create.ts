@@ -115,7 +115,7 @@ export const create: Operation = {
       default: '',
       required: true,
       placeholder: 'e.g. Show the revenue by month as a bar chart, and write a cleaned workbook',
-      description: 'What shall be done. With the model python, this is the Python code to run.',
+      description: 'The prompt. With the model python, the Python code to run.',
       displayOptions: show,
     },
     inputFilesField(show),
@@ -176,7 +176,7 @@ export const create: Operation = {
           type: 'string',
           typeOptions: { rows: 3 },
           default: '',
-          description: 'How the model shall behave; stands above the prompt',
+          description: 'System instructions, placed before the prompt',
         },
         {
           displayName: 'JSON Schema of Output',
@@ -191,7 +191,7 @@ export const create: Operation = {
           type: 'number',
           default: 4096,
           typeOptions: { minValue: 16 },
-          description: 'Most tokens the model may write, reasoning included',
+          description: 'Maximum number of output tokens, including reasoning',
         },
         {
           displayName: 'Max Tool Calls',
@@ -199,7 +199,7 @@ export const create: Operation = {
           type: 'number',
           default: 20,
           typeOptions: { minValue: 1 },
-          description: 'Most times the model may run code',
+          description: 'Maximum number of code runs',
         },
         memoryOption,
         {
@@ -227,7 +227,7 @@ export const create: Operation = {
           type: 'number',
           default: DEFAULT_INTERVAL_SECONDS,
           typeOptions: { minValue: 1 },
-          description: 'The longest pause between two questions for the answer; the first ones are shorter',
+          description: 'Maximum polling interval; the first polls come sooner',
         },
         {
           displayName: 'Previous Response ID',

@@ -60,7 +60,7 @@ export const wait: Operation = {
           type: 'number',
           default: 5,
           typeOptions: { minValue: 1 },
-          description: 'The longest pause between two questions for the answer',
+          description: 'Maximum polling interval',
         },
         outputFieldOption,
         splitFilesOption,

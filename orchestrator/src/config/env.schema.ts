@@ -293,7 +293,7 @@ export const envSchema = z.object({
 
   CONTAINER_IDLE_MINUTES: whole(
     20,
-    'Minutes without use after which an automatic container expires; also the most a request may ask for.',
+    'Minutes without use after which an automatic container expires; others name their own, up to 20.',
     'minutes',
     { min: 1, max: 20 },
   ),

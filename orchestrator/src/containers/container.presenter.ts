@@ -1,4 +1,4 @@
-/** Rows → wire objects of the Containers API; the one place where dates and big integers are converted. */
+/** Rows → wire objects of the Containers API, dates and big integers converted. */
 import { toUnix } from '../common/time.js';
 import type { MemorySize } from '../config/env.schema.js';
 import type { ContainerFileRow } from './container-file.repository.js';

@@ -189,7 +189,7 @@ export class ContainerRepository {
     return this.prisma.container.findFirst({ where: { id, projectId, status: { not: 'deleted' } } });
   }
 
-  /** Whatever its project: for the sweep and the admin API. */
+  /** Whatever its project and status; for the bindings of sandboxes. */
   async findAny(id: string): Promise<ContainerRow | null> {
     return this.prisma.container.findUnique({ where: { id } });
   }

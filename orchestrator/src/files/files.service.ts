@@ -141,7 +141,7 @@ export class FilesService {
     return { id, object: 'file', deleted: true };
   }
 
-  /** Deletes files that expired, with their content. Called by the sweep. */
+  /** Deletes files that expired, with their content. Called by retention. */
   async expireDue(now = new Date()): Promise<number> {
     const count = await this.files.removeExpired(now);
     if (count > 0) await this.blobs.freeUnused();

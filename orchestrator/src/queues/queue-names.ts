@@ -1,6 +1,6 @@
 /** The queues of the house. A queue has one processor class, which handles each of its job names. */
 export const QUEUES = {
-  /** Expired containers, orphaned sandboxes, old records. */
+  /** Expired containers, orphaned sandboxes. */
   sweep: 'sweep',
   /** Warm sandboxes. */
   pool: 'pool',

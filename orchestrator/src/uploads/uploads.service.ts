@@ -138,7 +138,7 @@ export class UploadsService {
     return present(upload, 'cancelled', null, this.files);
   }
 
-  /** Closes uploads whose hour is over; what they held is removed. Called by the sweep. */
+  /** Closes uploads whose hour is over; what they held is removed. Called by retention. */
   async expireDue(now = new Date()): Promise<number> {
     const count = await this.uploads.expireDue(now);
     if (count > 0) await this.blobs.freeUnused();

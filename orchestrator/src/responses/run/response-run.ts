@@ -83,7 +83,7 @@ const LLM_CODES: Readonly<Record<LlmError['code'], string>> = {
 
 const API_CODES: Readonly<Record<number, string>> = { 429: 'rate_limit_exceeded' };
 
-/** A sentence for the caller; what is not meant for him is logged and stays here. */
+/** A sentence for the caller; internal details are logged, not returned. */
 function describe(error: unknown, responseId: string): { code: string; message: string } {
   if (error instanceof LlmError) {
     return { code: LLM_CODES[error.code], message: error.message };

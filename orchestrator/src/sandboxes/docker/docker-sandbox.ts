@@ -173,7 +173,7 @@ export class DockerSandbox implements Sandbox {
   /** Memory as the cause, when the counter or the engine says so; `error` otherwise. */
   async #explain(error: SandboxError): Promise<SandboxError> {
     const verdict = await this.#parts.client.verdict(error);
-    // Whoever is told `gone` finds `closed` resolved.
+    // `closed` is resolved before anyone sees `gone`.
     if (verdict.code === 'gone') await this.#parts.client.closed;
     if (verdict.code !== 'gone' || this.#detached || this.#ended) return verdict;
     this.#explanation ??= this.#findCause();

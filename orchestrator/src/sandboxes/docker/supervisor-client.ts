@@ -139,7 +139,7 @@ export class SupervisorClient {
       if (!page.truncated) return { entries, truncated: !page.complete, ...used };
       if (entries.length >= limit) return { entries, truncated: true, ...used };
       if (page.entries.length === 0)
-        throw new SandboxError('protocol', 'the supervisor lists nothing, again and again');
+        throw new SandboxError('protocol', 'the supervisor returned an empty page repeatedly');
     }
   }
 

@@ -45,7 +45,7 @@ export class SupervisorSocket {
     const status = await handle.stat();
     if (!status.isSocket()) {
       await handle.close();
-      throw new SandboxError('protocol', 'what lies in the place of the supervisor’s socket is no socket');
+      throw new SandboxError('protocol', 'the supervisor’s socket path is not a socket');
     }
     return new SupervisorSocket(handle);
   }
