@@ -83,7 +83,7 @@ export async function createRequest(context: IExecuteFunctions, itemIndex: numbe
   const prompt = context.getNodeParameter('prompt', itemIndex) as string;
   if (prompt.trim() === '') {
     throw new NodeOperationError(node, `'Prompt' is empty [item ${itemIndex}]`, {
-      description: 'Say what shall be done with the files, or use an expression that yields it.',
+      description: 'Say what to do with the files, or use an expression that yields it.',
       itemIndex,
     });
   }
