@@ -26,6 +26,8 @@ from .workers import Report, Scanner
 
 _MAX_ERRORS = 8
 """Tracebacks a kernel may send in one execution; an honest one sends one."""
+_FLOOD_SECONDS = 2.0
+"""What code that makes too many files has, once it was asked to stop, before more of them end it."""
 _BEGIN_SECONDS = 0.05
 """After which a kernel that was sent code certainly listens for SIGINT."""
 _GATHER_AFTER = 200
@@ -72,7 +74,8 @@ class Execution:
         self._status = ""
         self._cause: str | None = None
         self._state_lost = False
-        self._flooded = False
+        self._flooded: float | None = None
+        """When it was asked to stop because of too many files."""
         self._notices = Notices(limits)
         self._timer: Timer | None = None
         self._begun = self._ended = time.monotonic()
@@ -116,10 +119,11 @@ class Execution:
         """Too many files. Code that goes on making them although it was asked to stop is killed."""
         if not self.running:
             return
-        if self._flooded:
-            self._lose_state(self._cause or "interrupted")
+        if self._flooded is not None:
+            if time.monotonic() - self._flooded >= _FLOOD_SECONDS:
+                self._lose_state(self._cause or "interrupted")
             return
-        self._flooded = True
+        self._flooded = time.monotonic()
         self._notices.too_many_entries(self._room.entries.limit)
         self.stop("interrupted")
 
