@@ -221,7 +221,7 @@ print(table['height'].mean())`;
 
   it('08 goes on without the job when its time is over', async () => {
     const run = await n8n.ended(late, hasEnded);
-    expect(run.json('Not Done Yet')).toMatchObject({ message: expect.stringMatching(/It goes on/) });
+    expect(run.json('Not Done Yet')).toMatchObject({ message: expect.stringMatching(/It is still running/) });
     expect(run.ran('Get the File')).toEqual([]);
   });
 });
