@@ -29,6 +29,22 @@ export async function isReady({ server }: Checked): Promise<void> {
   if (status !== 200) throw new Error(`not ready: ${status}`);
 }
 
+/** What could not be stored while the disk was full is stored by the sweep. */
+async function owedFilesFollow({ api, ledger }: Checked): Promise<void> {
+  for (const { container, path, sha256: content } of ledger.owed) {
+    const list = () => api.ok<Page<{ id: string; path: string }>>('GET', `/containers/${container}/files`);
+    const { data } = await eventually(
+      list,
+      (page) => page.data.some((file) => file.path === path),
+      END_TIMEOUT_MS,
+    );
+    const file = data.find((each) => each.path === path);
+    if (file)
+      ledger.files.push({ path: `/containers/${container}/files/${file.id}/content`, sha256: content });
+    else ledger.odd(`${path} of ${container} was said to follow and did not`, JSON.stringify(data));
+  }
+}
+
 async function filesAreRight({ api, ledger }: Checked): Promise<void> {
   for (const { path, sha256: wanted } of ledger.files) {
     const reply = await fetch(`${api.url}${path}`, { headers: { authorization: `Bearer ${api.key}` } });
@@ -135,6 +151,7 @@ async function worksAnew({ api, ledger }: Checked): Promise<void> {
 export async function check(checked: Checked): Promise<void> {
   await isReady(checked);
   await responsesEnd(checked);
+  await owedFilesFollow(checked);
   await filesAreRight(checked);
   await executionsAreTrue(checked);
   await conversationsAreWhole(checked);

@@ -9,6 +9,14 @@ export interface KeptFile {
   readonly sha256: string;
 }
 
+/** A file that could not be stored when its execution ended, and was said to follow. */
+export interface OwedFile {
+  readonly container: string;
+  /** In the container. */
+  readonly path: string;
+  readonly sha256: string;
+}
+
 export interface KeptExecution {
   readonly container: string;
   readonly id: string;
@@ -36,6 +44,7 @@ export interface Oddity {
 
 export class Ledger {
   readonly files: KeptFile[] = [];
+  readonly owed: OwedFile[] = [];
   readonly executions: KeptExecution[] = [];
   readonly responses: StartedResponse[] = [];
   readonly conversations: KeptConversation[] = [];

@@ -45,9 +45,11 @@ const execute: Piece = async ({ client, ledger, chance }) => {
   ledger.executions.push({ container: id, id: made.id, answer: made });
   const file = made.files.find(({ path }) => path === '/mnt/data/made.txt');
   if (made.status !== 'completed') return;
-  if (!file) return ledger.odd('a completed execution lists no file', JSON.stringify(made));
-  const path = `/containers/${id}/files/${file.id}/content`;
-  ledger.files.push({ path, sha256: sha256(Buffer.from(text.repeat(times))) });
+  const content = sha256(Buffer.from(text.repeat(times)));
+  if (file) ledger.files.push({ path: `/containers/${id}/files/${file.id}/content`, sha256: content });
+  else if (made.outputs.some(({ code: notice }) => notice === 'files_not_stored'))
+    ledger.owed.push({ container: id, path: '/mnt/data/made.txt', sha256: content });
+  else ledger.odd('a completed execution lists no file', JSON.stringify(made));
 };
 
 const answer: Piece = async ({ client, ledger, chance }) => {
