@@ -179,12 +179,20 @@ export class ExecutionRun {
   private async copyImagesIn(): Promise<void> {
     for (const image of this.images) {
       try {
-        await this.parts.bindings.copyIn(image);
+        await this.parts.persistence.untilStored(() => this.parts.bindings.copyIn(image));
       } catch (error) {
-        if (!(error instanceof SandboxError)) throw error;
+        // Whatever it was: the code has ended as it has, and its own files are still to be stored.
+        this.logger.warn(
+          { err: error, executionId: this.row.id },
+          'a figure was not copied into its container',
+        );
+        const isFull = error instanceof SandboxError && error.code === 'no_space';
+        const why = isFull
+          ? 'the disk of the container is full'
+          : 'it could not be copied into the container';
         this.note({
           code: 'image_not_in_container',
-          message: `A figure was kept as ${image.id}, but not under ${image.path}: ${error.code === 'no_space' ? 'the disk of the container is full' : 'it could not be copied into the container'}.`,
+          message: `A figure was kept as ${image.id}, but not under ${image.path}: ${why}.`,
         });
       }
     }

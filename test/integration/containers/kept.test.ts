@@ -127,6 +127,16 @@ describe('files that code left behind', () => {
     expect(notices(again)).toEqual(['state_lost', 'files_missing']);
   });
 
+  it('are stored beside a figure whose copy fails for a reason of the server', async () => {
+    const { key, id } = await container();
+    await run(key, id, 'print:warm');
+    vi.spyOn(FakeSandbox.prototype, 'putFile').mockRejectedValueOnce(new Error('the content is lost'));
+    const execution = await run(key, id, 'write:/mnt/data/beside.csv:1', 'image');
+    expect(execution['status']).toBe('completed');
+    expect(notices(execution)).toEqual(['image_not_in_container']);
+    expect(await paths(key, id)).toContain('/mnt/data/beside.csv');
+  });
+
   it('are stored when the client leaves in the middle of a stream', async () => {
     const { key, projectId, id } = await container();
     const row = await server.app.get(ContainersService).use(projectId, id);
