@@ -14,6 +14,8 @@ export interface Dialect {
   flood(bytes: number): string;
   image(): string;
   write(path: string, text: string): string;
+  /** Writes a file anew and sets its time of modification back. */
+  forge(path: string, text: string): string;
   remove(path: string): string;
   fill(path: string, bytes: number): string;
   outOfMemory(): string;
@@ -42,6 +44,13 @@ export const python: Dialect = {
   flood: (bytes) => `print("x" * ${bytes})`,
   image: () => 'import matplotlib.pyplot as plt; _ = plt.plot([1, 2, 4]); plt.show()',
   write: (path, text) => `_ = open(${quoted(path)}, "w").write(${quoted(text)})`,
+  forge: (path, text) =>
+    [
+      'import os',
+      `_before = os.stat(${quoted(path)})`,
+      `with open(${quoted(path)}, "w") as f: _ = f.write(${quoted(text)})`,
+      `os.utime(${quoted(path)}, ns=(_before.st_atime_ns, _before.st_mtime_ns))`,
+    ].join('\n'),
   remove: (path) => `import os; os.remove(${quoted(path)})`,
   fill: (path, bytes) =>
     [
@@ -64,6 +73,7 @@ export const fakeLanguage: Dialect = {
   flood: (bytes) => `flood:${bytes}`,
   image: () => 'image',
   write: (path, text) => `write:${path}:${text}`,
+  forge: (path, text) => `forge:${path}:${text}`,
   remove: (path) => `delete:${path}`,
   fill: (path, bytes) => `fill:${path}:${bytes}`,
   outOfMemory: () => 'oom',

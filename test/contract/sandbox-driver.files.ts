@@ -124,6 +124,21 @@ function transferContract({ harness, shared, driver, fresh }: Bench): void {
       await shared().removeFile('/mnt/data/in/folder/a.txt');
     });
 
+    it('carry a stamp that differs when code changed them and set their time back', async () => {
+      const path = '/mnt/data/forged';
+      const stored = await shared().putFile(path, source('before'));
+      expect(stored.stamp).toMatch(/./);
+      const listed = async () => (await shared().listFiles()).entries.find((entry) => entry.path === path);
+      expect(await listed()).toEqual(stored);
+      const { files } = (await run(shared(), dialect.forge(path, 'after!'))).finished;
+      expect(files).toMatchObject([{ path, bytes: 6, modifiedAtMs: stored.modifiedAtMs }]);
+      expect(files[0]?.stamp).not.toBe(stored.stamp);
+      expect((await listed())?.stamp).toBe(files[0]?.stamp);
+      await run(shared(), dialect.print('nothing'));
+      expect((await listed())?.stamp).toBe(files[0]?.stamp);
+      await shared().removeFile(path);
+    });
+
     it('are replaced as a whole', async () => {
       await shared().putFile('/mnt/data/a', source('a long first version'));
       await shared().putFile('/mnt/data/a', source('short'));

@@ -3,8 +3,22 @@ import { type ContainerFile, Prisma } from '../database/generated/client.js';
 import { lockedTransaction } from '../database/advisory-lock.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { NOW } from '../database/sql.js';
+import type { FileEntry } from '../sandboxes/sandbox.driver.js';
 
 export type ContainerFileRow = ContainerFile;
+
+/** What a sandbox said of a file; a later look that says the same has not seen another content. */
+export interface Seen {
+  readonly mtimeMs: bigint;
+  readonly stamp: string | null;
+}
+
+export const seen = ({ modifiedAtMs, stamp }: FileEntry): Seen => ({
+  mtimeMs: BigInt(Math.floor(modifiedAtMs)),
+  stamp: stamp ?? null,
+});
+
+const UNSEEN = { mtimeMs: null, stamp: null };
 
 /** What is known of a file's content at one moment. */
 export interface FileState {
@@ -13,7 +27,8 @@ export interface FileState {
   readonly path: string;
   readonly bytes: bigint;
   readonly blobSha256: string;
-  readonly mtimeMs?: bigint | undefined;
+  /** Absent: it is not in the sandbox. */
+  readonly seen?: Seen | undefined;
 }
 
 export interface NewContainerFile extends FileState {
@@ -37,22 +52,23 @@ const made = (projectId: string) => ({
   container: { status: { not: 'deleted' as const } },
 });
 
+const columns = ({ seen: there, fileId, ...file }: NewContainerFile) => ({
+  ...file,
+  ...(there ?? UNSEEN),
+  fileId: fileId ?? null,
+});
+
 @Injectable()
 export class ContainerFileRepository {
   constructor(private readonly prisma: PrismaService) {}
 
   /** One per path: a path that is known keeps its id and its source, and is undeleted. */
   async upsert(file: NewContainerFile): Promise<ContainerFileRow> {
-    const state = {
-      bytes: file.bytes,
-      blobSha256: file.blobSha256,
-      mtimeMs: file.mtimeMs ?? null,
-      deletedAt: null,
-    };
+    const { containerId, path, bytes, blobSha256 } = file;
     return this.prisma.containerFile.upsert({
-      where: { containerId_path: { containerId: file.containerId, path: file.path } },
-      create: { ...file, mtimeMs: file.mtimeMs ?? null, fileId: file.fileId ?? null },
-      update: state,
+      where: { containerId_path: { containerId, path } },
+      create: columns(file),
+      update: { bytes, blobSha256, ...(file.seen ?? UNSEEN), deletedAt: null },
     });
   }
 
@@ -65,7 +81,7 @@ export class ContainerFileRepository {
     if (files.length === 0) return [];
     const values = files.map(
       (file) =>
-        Prisma.sql`(${file.id}, ${file.path}, ${file.bytes}::bigint, ${file.blobSha256}, ${file.source}::"FileSource", ${file.mtimeMs ?? null}::bigint)`,
+        Prisma.sql`(${file.id}, ${file.path}, ${file.bytes}::bigint, ${file.blobSha256}, ${file.source}::"FileSource", ${file.seen?.mtimeMs ?? null}::bigint, ${file.seen?.stamp ?? null})`,
     );
     return this.prisma.$queryRaw<ContainerFileRow[]>`
       WITH owner AS (
@@ -74,13 +90,14 @@ export class ContainerFileRepository {
            FOR SHARE
       )
       INSERT INTO "ContainerFile"
-             ("id", "containerId", "projectId", "path", "bytes", "blobSha256", "source", "mtimeMs", "updatedAt")
+             ("id", "containerId", "projectId", "path", "bytes", "blobSha256", "source", "mtimeMs", "stamp", "updatedAt")
       SELECT file."id", owner."id", owner."projectId", file."path", file."bytes", file."blobSha256",
-             file."source", file."mtimeMs", ${NOW}
+             file."source", file."mtimeMs", file."stamp", ${NOW}
         FROM owner, (VALUES ${Prisma.join(values)})
-             AS file ("id", "path", "bytes", "blobSha256", "source", "mtimeMs")
+             AS file ("id", "path", "bytes", "blobSha256", "source", "mtimeMs", "stamp")
       ON CONFLICT ("containerId", "path") DO UPDATE
          SET "bytes" = EXCLUDED."bytes", "blobSha256" = EXCLUDED."blobSha256", "mtimeMs" = EXCLUDED."mtimeMs",
+             "stamp" = EXCLUDED."stamp",
              "fileId" = CASE WHEN "ContainerFile"."deletedAt" IS NULL THEN "ContainerFile"."fileId" END,
              "deletedAt" = NULL, "updatedAt" = EXCLUDED."updatedAt"
       RETURNING *`;
@@ -99,24 +116,22 @@ export class ContainerFileRepository {
         where: { containerId_path: { containerId: file.containerId, path: file.path } },
       });
       if (taken && taken.deletedAt === null) return null;
-      const data = { ...file, mtimeMs: file.mtimeMs ?? null, fileId: file.fileId ?? null };
+      const data = columns(file);
       if (!taken) return tx.containerFile.create({ data });
       const { id: _, ...again } = data;
       return tx.containerFile.update({ where: { id: taken.id }, data: { ...again, deletedAt: null } });
     });
   }
 
-  async setMtime(id: string, mtimeMs: bigint): Promise<void> {
-    await this.prisma.containerFile.updateMany({ where: { id }, data: { mtimeMs } });
-  }
-
-  /** The same for many rows, in one statement. */
-  async setMtimes(times: readonly { readonly id: string; readonly mtimeMs: bigint }[]): Promise<void> {
-    if (times.length === 0) return;
-    const values = times.map(({ id, mtimeMs }) => Prisma.sql`(${id}, ${mtimeMs}::bigint)`);
+  /** These files are in the sandbox now, as it says. */
+  async setSeen(files: readonly { readonly id: string; readonly seen: Seen }[]): Promise<void> {
+    if (files.length === 0) return;
+    const values = files.map(({ id, seen: { mtimeMs, stamp } }) => {
+      return Prisma.sql`(${id}, ${mtimeMs}::bigint, ${stamp})`;
+    });
     await this.prisma.$executeRaw`
-      UPDATE "ContainerFile" SET "mtimeMs" = seen."mtimeMs"
-        FROM (VALUES ${Prisma.join(values)}) AS seen ("id", "mtimeMs")
+      UPDATE "ContainerFile" SET "mtimeMs" = seen."mtimeMs", "stamp" = seen."stamp"
+        FROM (VALUES ${Prisma.join(values)}) AS seen ("id", "mtimeMs", "stamp")
        WHERE "ContainerFile"."id" = seen."id"`;
   }
 

@@ -20,6 +20,7 @@ import {
   type ContainerFileRow,
   type ImportTarget,
   type NewContainerFile,
+  seen,
 } from './container-file.repository.js';
 import {
   differences,
@@ -241,7 +242,7 @@ const newFile = (target: ImportTarget, change: FileChange, blob: BlobInfo): NewC
   path: change.path,
   bytes: BigInt(blob.bytes),
   blobSha256: blob.sha256,
-  mtimeMs: BigInt(Math.floor(change.modifiedAtMs)),
+  seen: seen(change),
   source: 'assistant',
 });
 

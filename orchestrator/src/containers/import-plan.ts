@@ -105,6 +105,8 @@ function isSame(row: ContainerFileRow, entry: FileEntry): boolean {
   return (
     Number(row.bytes) === entry.bytes &&
     row.mtimeMs !== null &&
-    Number(row.mtimeMs) === Math.floor(entry.modifiedAtMs)
+    Number(row.mtimeMs) === Math.floor(entry.modifiedAtMs) &&
+    // A sandbox of an older release has no stamps; a row of one has none, and its file is read once more.
+    (entry.stamp === undefined || row.stamp === entry.stamp)
   );
 }

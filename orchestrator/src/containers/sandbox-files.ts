@@ -7,6 +7,8 @@ import {
   ContainerFileRepository,
   type ContainerFileRow,
   type ImportTarget,
+  type Seen,
+  seen,
 } from './container-file.repository.js';
 import { FileImporter, isWorthAnotherTry } from './file-importer.js';
 
@@ -29,7 +31,7 @@ export class SandboxFiles {
 
   async put(sandbox: Sandbox, file: ContainerFileRow): Promise<void> {
     const entry = await sandbox.putFile(file.path, await this.blobs.read(file.blobSha256));
-    await this.files.setMtime(file.id, BigInt(Math.floor(entry.modifiedAtMs)));
+    await this.files.setSeen([{ id: file.id, seen: seen(entry) }]);
   }
 
   /**
@@ -55,22 +57,21 @@ export class SandboxFiles {
 
   private async putAll(sandbox: Sandbox, files: readonly ContainerFileRow[]): Promise<string[]> {
     const refused: string[] = [];
-    const times: { id: string; mtimeMs: bigint }[] = [];
+    const stored: { id: string; seen: Seen }[] = [];
     let next = 0;
     if (files.length === 0) return refused;
-    for await (const stored of sandbox.putFiles(this.contents(files))) {
+    for await (const put of sandbox.putFiles(this.contents(files))) {
       const file = files[next]!;
       next += 1;
-      if ('entry' in stored)
-        times.push({ id: file.id, mtimeMs: BigInt(Math.floor(stored.entry.modifiedAtMs)) });
+      if ('entry' in put) stored.push({ id: file.id, seen: seen(put.entry) });
       else {
-        if (stored.error instanceof SandboxError && !isRefusal(stored.error)) throw stored.error;
+        if (put.error instanceof SandboxError && !isRefusal(put.error)) throw put.error;
         const { containerId } = file;
-        this.logger.warn({ err: stored.error, containerId }, 'a file does not go into its sandbox');
+        this.logger.warn({ err: put.error, containerId }, 'a file does not go into its sandbox');
         refused.push(file.path);
       }
     }
-    await this.files.setMtimes(times);
+    await this.files.setSeen(stored);
     return refused;
   }
 

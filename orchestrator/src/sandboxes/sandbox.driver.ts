@@ -60,6 +60,11 @@ export interface FileEntry {
   readonly bytes: number;
   readonly modifiedAtMs: number;
   /**
+   * Differs whenever the file was changed or replaced, also where code set its time back: user code cannot
+   * choose it. Holds for this sandbox only. Absent: it was deleted, or an older release started the sandbox.
+   */
+  readonly stamp?: string;
+  /**
    * Most bytes that the file can take on the sandbox's disk, where that is known to be less than
    * `bytes`: a sparse file. Absent: as `bytes`.
    */

@@ -9,14 +9,18 @@ from .tree import Look, Signature, Walk
 
 MAX_REPORT = MAX_HEADER - 16_384
 """Bytes of JSON for a list of files, so that a frame can hold it."""
-_GONE = Look((0, 0, 0, 0), 1)
 Entry = dict[str, Any]
 
 
 def entry(root: str, path: bytes, look: Look, used: int) -> Entry:
     """A file as the protocol names it. `used`: bytes that the whole disk has in use."""
     size, mtime, _ctime, inode = look.signature
-    found: Entry = {"path": f"{root}/{paths.to_text(path)}", "bytes": size, "mtime_ms": mtime // 1_000_000}
+    found: Entry = {
+        "path": f"{root}/{paths.to_text(path)}",
+        "bytes": size,
+        "mtime_ms": mtime // 1_000_000,
+        "stamp": tree.stamp(look.signature),
+    }
     if size > used:
         found["stored_bytes"] = used
     if look.links > 1:
@@ -86,7 +90,8 @@ class Snapshot:
                 yield Change(path, look.signature, {**found, "change": change})
         if walk.complete:
             for path in self._known.keys() - walk.files.keys():
-                yield Change(path, None, {**entry(self._root, path, _GONE, 0), "change": "deleted"})
+                name = f"{self._root}/{paths.to_text(path)}"
+                yield Change(path, None, {"path": name, "bytes": 0, "mtime_ms": 0, "change": "deleted"})
 
     def _remember(self, path: bytes, signature: Signature | None) -> None:
         if signature is None:

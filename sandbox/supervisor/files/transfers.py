@@ -129,7 +129,12 @@ def put(root: str, request: Request, wire: HostWire, stored: Callable[[bytes, Si
             upload.close()
     path = b"/".join(parts)
     stored(path, signature)
-    done = {"path": request["path"], "bytes": signature[0], "mtime_ms": signature[1] // 1_000_000}
+    done = {
+        "path": request["path"],
+        "bytes": signature[0],
+        "mtime_ms": signature[1] // 1_000_000,
+        "stamp": tree.stamp(signature),
+    }
     wire.send({"id": identifier, "event": "done", **done})
 
 

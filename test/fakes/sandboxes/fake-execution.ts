@@ -116,6 +116,8 @@ export class FakeExecution {
       }
       case 'write':
         return this.#write(statement.path, Buffer.from(statement.text));
+      case 'forge':
+        return files.forge(statement.path, Buffer.from(statement.text));
       case 'fill':
         return this.#write(statement.path, Buffer.alloc(statement.bytes));
       case 'delete':

@@ -38,7 +38,7 @@ export class FakeFiles {
   }
 
   /** For user code and uploads alike: all or nothing. */
-  write(path: string, content: Buffer): FileEntry {
+  write(path: string, content: Buffer, modifiedAtMs = Date.now()): FileEntry {
     requirePath(path);
     if (this.#isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
     if (this.#hasFileAbove(path)) throw new SandboxError('invalid_path', 'a part of the path is a file');
@@ -48,8 +48,13 @@ export class FakeFiles {
       throw new SandboxError('no_space', 'the data disk is full');
     }
     this.#version += 1;
-    this.#files.set(path, { content, modifiedAtMs: Date.now(), version: this.#version });
+    this.#files.set(path, { content, modifiedAtMs, version: this.#version });
     return this.entry(path);
+  }
+
+  /** User code that sets the time of modification back to what it was. */
+  forge(path: string, content: Buffer): void {
+    this.write(path, content, this.entry(path).modifiedAtMs);
   }
 
   read(path: string): Buffer {
@@ -73,8 +78,8 @@ export class FakeFiles {
   }
 
   entry(path: string): FileEntry {
-    const { content, modifiedAtMs } = this.#require(path);
-    return { path, bytes: content.length, modifiedAtMs };
+    const { content, modifiedAtMs, version } = this.#require(path);
+    return { path, bytes: content.length, modifiedAtMs, stamp: `version ${version}` };
   }
 
   /** For {@link changesSince}. */

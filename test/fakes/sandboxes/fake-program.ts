@@ -7,6 +7,7 @@
  *   image                        a tiny PNG
  *   set:NAME=VALUE  get:NAME     a variable; `get` prints it, or raises NameError
  *   write:PATH:TEXT  delete:PATH a file
+ *   forge:PATH:TEXT              a file written anew, whose time of modification is set back
  *   fill:PATH:BYTES              a file of so many bytes
  *   raise:NAME:MESSAGE           an exception
  *   sleep:MS                     interruptible
@@ -20,7 +21,7 @@ export type Statement =
   | { readonly verb: 'image' | 'oom' | 'die' | 'end' }
   | { readonly verb: 'set'; readonly name: string; readonly value: string }
   | { readonly verb: 'get'; readonly name: string }
-  | { readonly verb: 'write'; readonly path: string; readonly text: string }
+  | { readonly verb: 'write' | 'forge'; readonly path: string; readonly text: string }
   | { readonly verb: 'delete'; readonly path: string }
   | { readonly verb: 'fill'; readonly path: string; readonly bytes: number }
   | { readonly verb: 'raise'; readonly name: string; readonly message: string }
@@ -53,6 +54,7 @@ function parseLine(line: string): Statement | undefined {
     case 'get':
       return { verb, name: rest };
     case 'write':
+    case 'forge':
       return { verb, path: first, text: unescape(second) };
     case 'delete':
       return { verb, path: rest };

@@ -23,8 +23,8 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const file = { path: '/mnt/data/a', bytes: 5, mtime_ms: 1_700_000_000_000 };
-const entry = { path: '/mnt/data/a', bytes: 5, modifiedAtMs: 1_700_000_000_000 };
+const file = { path: '/mnt/data/a', bytes: 5, mtime_ms: 1_700_000_000_000, stamp: '17a.2' };
+const entry = { path: '/mnt/data/a', bytes: 5, modifiedAtMs: 1_700_000_000_000, stamp: '17a.2' };
 
 async function read(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];

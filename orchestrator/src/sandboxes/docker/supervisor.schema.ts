@@ -10,6 +10,8 @@ const fileFields = {
   path: z.string(),
   bytes: count,
   mtime_ms: z.number(),
+  /** Missing for a deleted file, and from a sandbox of an older release. */
+  stamp: z.string().max(64).optional(),
   /** Only where it is less than `bytes`. */
   stored_bytes: count.optional(),
   /** Only of files with several names. */

@@ -44,6 +44,7 @@ export function toFileEntry(file: FileReply): FileEntry {
     path: file.path,
     bytes: file.bytes,
     modifiedAtMs: file.mtime_ms,
+    ...(file.stamp === undefined ? {} : { stamp: file.stamp }),
     ...(file.stored_bytes === undefined ? {} : { storedBytes: file.stored_bytes }),
     ...(file.identity === undefined ? {} : { identity: file.identity }),
   };

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "ContainerFile" ADD COLUMN     "stamp" TEXT;
