@@ -8,6 +8,7 @@ import type { Row } from './measure.js';
 import { heading, line } from './report.js';
 import { sandboxes, yardstick } from './steps-sandbox.js';
 import { responses } from './steps-responses.js';
+import { manyStreams } from './steps-streams.js';
 import { furtherExecution, parallel, transfers, warmCreate } from './steps-server.js';
 
 const RESULTS = join(import.meta.dirname, 'results');
@@ -26,6 +27,8 @@ const COUNTS = quick
 const RESPONSES = quick
   ? { firstEvents: 3, tokenRounds: 1, tokens: 20, runs: 2, events: 100 }
   : { firstEvents: 50, tokenRounds: 5, tokens: 200, runs: 50, events: 10_000 };
+
+const STREAMS = quick ? { streams: 10, rounds: 1 } : { streams: 200, rounds: 3 };
 
 const begin = Date.now();
 const loadBefore = load();
@@ -96,6 +99,7 @@ async function main(): Promise<void> {
   await step('parallel', () => parallel(asking, SIZES));
   await cleanUp();
   await step('responses', () => responses(RESPONSES));
+  await step('streams', () => manyStreams(STREAMS));
 }
 
 try {

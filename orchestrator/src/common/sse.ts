@@ -32,7 +32,8 @@ export async function sendSse(
     'openai-processing-ms': String(Math.round(reply.elapsedTime)),
     'x-accel-buffering': 'no',
   });
-  raw.flushHeaders();
+  // They leave with the first event if that is there, in one piece; else by themselves.
+  setImmediate(() => raw.flushHeaders());
   const gone = new Promise<void>((resolve) => void raw.once('close', resolve));
   const idle = setInterval(() => {
     if (!raw.writableNeedDrain) raw.write(KEEP_ALIVE);

@@ -4,8 +4,9 @@ import type { Prisma } from '../database/generated/client.js';
 import { toJson } from '../database/json.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { NOW } from '../database/sql.js';
+import { WriteGroup } from '../database/write-group.js';
 import type { EventType } from '../outbox/event.types.js';
-import { OutboxRepository } from '../outbox/outbox.repository.js';
+import { type Announcement, OutboxRepository } from '../outbox/outbox.repository.js';
 import { sourcesOf } from './response.state.js';
 import type { ResponseObject, ResponseStatus, StreamEvent } from './response.types.js';
 
@@ -24,8 +25,18 @@ interface EndedRow {
   readonly callbackUrl: string | null;
 }
 
+interface End {
+  readonly response: ResponseObject;
+  readonly options: EndOptions;
+  /** The body as it is stored, and the output items, as JSON. */
+  readonly body: string;
+  readonly output: string;
+}
+
 @Injectable()
 export class ResponseEndRepository {
+  private readonly group = new WriteGroup<End, boolean>((ends) => this.endAll(ends));
+
   constructor(
     private readonly prisma: PrismaService,
     private readonly outbox: OutboxRepository,
@@ -36,35 +47,67 @@ export class ResponseEndRepository {
    * announces the end. False, and nothing is changed, when it had ended before or somebody else has it.
    */
   async end(response: ResponseObject, options: EndOptions = {}): Promise<boolean> {
-    const told = await this.prisma.$transaction(async (tx) => {
-      const row = await setEnd(tx, response, options);
-      if (!row) return null;
-      await insertEvents(tx, response.id, options.events ?? []);
-      await writeOutput(tx, row.projectId, response);
-      const type = `response.${response.status}` as EventType;
-      const { projectId, callbackUrl } = row;
-      return this.outbox.announce(tx, [{ projectId, type, subjectId: row.id, callbackUrl }]);
+    const { output, ...rest } = response;
+    const end = { response, options, body: JSON.stringify(rest), output: JSON.stringify(output) };
+    const isPlain = response.conversation === undefined && options.events === undefined;
+    if (isPlain) return this.group.add(end, end.body.length + end.output.length);
+    const [ended] = await this.endAll([end]);
+    return ended!;
+  }
+
+  /** In one transaction. Those that write more rows than their own come one at a time, and lock none of the others. */
+  private async endAll(ends: readonly End[]): Promise<boolean[]> {
+    const { rows, told } = await this.prisma.$transaction(async (tx) => {
+      const ended = new Map((await setEnds(tx, ends)).map((row) => [row.id, row]));
+      for (const { response, options } of ends) {
+        if (!ended.has(response.id)) continue;
+        await insertEvents(tx, response.id, options.events ?? []);
+        await endTurn(tx, response);
+      }
+      return { rows: ended, told: await this.outbox.announce(tx, announcementsOf(ends, ended)) };
     });
-    this.outbox.wake(told ?? []);
-    return told !== null;
+    this.outbox.wake(told);
+    return ends.map(({ response }) => rows.has(response.id));
   }
 }
 
-async function setEnd(
-  tx: Prisma.TransactionClient,
-  response: ResponseObject,
-  { attempt, from }: EndOptions,
-): Promise<EndedRow | undefined> {
-  const { output: _, ...body } = response;
-  const sources = sourcesOf(response.status).filter((status) => from === undefined || status === from);
-  const [row] = await tx.$queryRaw<EndedRow[]>`
-    UPDATE "Response"
-       SET "status" = ${response.status}::"ResponseStatus", "body" = ${JSON.stringify(body)}::json,
-           "completedAt" = ${NOW}, "leaseUntil" = NULL, "turn" = NULL
-     WHERE "id" = ${response.id} AND "status"::text = ANY(${sources})
-       AND (${attempt ?? null}::int IS NULL OR "attempt" = ${attempt ?? null}::int)
-    RETURNING "id", "projectId", "callbackUrl"`;
-  return row;
+const announcementsOf = (ends: readonly End[], rows: ReadonlyMap<string, EndedRow>): Announcement[] =>
+  ends.flatMap(({ response }) => {
+    const row = rows.get(response.id);
+    if (!row) return [];
+    const { projectId, callbackUrl } = row;
+    return [{ projectId, type: `response.${response.status}` as EventType, subjectId: row.id, callbackUrl }];
+  });
+
+/** Status, body and output items of those that may end so; locked in the order of their ids, like everywhere. */
+async function setEnds(tx: Prisma.TransactionClient, ends: readonly End[]): Promise<EndedRow[]> {
+  const heads = ends.map(({ response: { id, status }, options: { attempt, from } }) => {
+    const sources = sourcesOf(status).filter((source) => from === undefined || source === from);
+    return { id, status, attempt: attempt ?? null, sources };
+  });
+  return tx.$queryRaw<EndedRow[]>`
+    WITH given AS (
+      SELECT * FROM ROWS FROM (
+        json_to_recordset(${JSON.stringify(heads)}::json) AS ("id" text, "status" text, "attempt" int, "sources" text[]),
+        unnest(${ends.map(({ body }) => body)}::text[]), unnest(${ends.map(({ output }) => output)}::text[])
+      ) AS given ("id", "status", "attempt", "sources", "body", "output")
+    ), locked AS (
+      SELECT given.* FROM given JOIN "Response" r USING ("id")
+       WHERE r."status"::text = ANY(given."sources") AND (given."attempt" IS NULL OR r."attempt" = given."attempt")
+       ORDER BY r."id" FOR UPDATE OF r
+    ), ended AS (
+      UPDATE "Response" r
+         SET "status" = locked."status"::"ResponseStatus", "body" = locked."body"::json,
+             "completedAt" = ${NOW}, "leaseUntil" = NULL, "turn" = NULL
+        FROM locked WHERE r."id" = locked."id"
+      RETURNING r."id", r."projectId", r."callbackUrl"
+    ), items AS (
+      INSERT INTO "ResponseItem" ("id", "responseId", "projectId", "kind", "position", "item")
+      SELECT output.item ->> 'id', ended."id", ended."projectId", 'output', output.number - 1, output.item
+        FROM ended JOIN locked USING ("id"),
+             json_array_elements(locked."output"::json) WITH ORDINALITY AS output (item, number)
+    )
+    SELECT * FROM ended`;
 }
 
 async function insertEvents(
@@ -81,28 +124,12 @@ async function insertEvents(
   await tx.responseEvent.createMany({ data, skipDuplicates: true });
 }
 
-/** The output items; and all items of the response at the end of its conversation, if it has one. */
-async function writeOutput(
-  tx: Prisma.TransactionClient,
-  projectId: string,
-  response: ResponseObject,
-): Promise<void> {
-  const { id: responseId, output } = response;
-  await tx.responseItem.deleteMany({ where: { responseId, kind: 'output' } });
-  await tx.responseItem.createMany({
-    data: output.map((item, position) => ({
-      id: item.id,
-      responseId,
-      projectId,
-      kind: 'output' as const,
-      position,
-      item: toJson(item),
-    })),
-  });
+/** Puts all items of the response at the end of its conversation, if it has one, and unlocks that. */
+async function endTurn(tx: Prisma.TransactionClient, response: ResponseObject): Promise<void> {
   if (!response.conversation) return;
   if (!leavesNothing(response)) await addTurn(tx, response.conversation.id, response);
   await tx.conversation.updateMany({
-    where: { id: response.conversation.id, lockedBy: responseId },
+    where: { id: response.conversation.id, lockedBy: response.id },
     data: { lockedBy: null, lockedUntil: null },
   });
 }

@@ -82,12 +82,16 @@ export class ResponseLeaseRepository {
        ORDER BY "seq" LIMIT ${TAKE}`;
   }
 
-  /** Keeps runs that a client waits for; returns those that had not ended. */
+  /** Keeps runs that a client waits for; returns those that had not ended. Locks in the order of ids, as ends do. */
   async keepWaited(ids: readonly string[]): Promise<string[]> {
     const rows = await this.prisma.$queryRaw<{ id: string }[]>`
-      UPDATE "Response" SET "leaseUntil" = ${this.leaseEnd}
-       WHERE "id" = ANY(${[...ids]}) AND NOT "background" AND "status" = ANY(${open()}::"ResponseStatus"[])
-      RETURNING "id"`;
+      WITH open AS (
+        SELECT "id" FROM "Response"
+         WHERE "id" = ANY(${[...ids]}) AND NOT "background" AND "status" = ANY(${open()}::"ResponseStatus"[])
+         ORDER BY "id" FOR UPDATE
+      )
+      UPDATE "Response" r SET "leaseUntil" = ${this.leaseEnd} FROM open WHERE r."id" = open."id"
+      RETURNING r."id"`;
     return rows.map(({ id }) => id);
   }
 

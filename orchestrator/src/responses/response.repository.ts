@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Response, ResponseItem } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { at } from '../database/sql.js';
+import { WriteGroup } from '../database/write-group.js';
 import type { InputItem } from './input.schema.js';
 import type { OutputItem, ResponseObject } from './response.types.js';
 
@@ -23,6 +23,14 @@ export interface NewResponseRow {
   readonly request: unknown;
   readonly body: ResponseObject;
   readonly input: readonly (InputItem & { id: string })[];
+}
+
+/** Texts of `request`, of `body` and of `input`. */
+type Texts = readonly [string, string, string];
+
+interface NewRecord {
+  readonly head: Readonly<Record<string, unknown>>;
+  readonly texts: Texts;
 }
 
 /** One of a chain of responses. */
@@ -48,25 +56,45 @@ export interface ItemHead {
 
 @Injectable()
 export class ResponseRepository {
+  private readonly inserts = new WriteGroup<NewRecord, void>((rows) => this.insertAll(rows));
+
   constructor(private readonly prisma: PrismaService) {}
 
-  /** The response and its input in one statement, however many items there are. */
-  async insert(row: NewResponseRow): Promise<void> {
-    const { input, body } = row;
+  /** The response and its input, together with others that come in the same moment. */
+  async insert({ request, input, body, createdAt, ...columns }: NewResponseRow): Promise<void> {
     const { output: _, ...stored } = body;
+    const head = { ...columns, createdAt: createdAt.toISOString(), status: body.status };
+    const texts: Texts = [JSON.stringify(request), JSON.stringify(stored), JSON.stringify(input)];
+    const bytes = texts.reduce((sum, text) => sum + text.length, 0);
+    await this.inserts.add({ head, texts }, bytes);
+  }
+
+  /** One statement, however many responses and items there are. */
+  private async insertAll(rows: readonly NewRecord[]): Promise<void[]> {
+    const [requests, bodies, inputs] = ([0, 1, 2] as const).map((at) => rows.map(({ texts }) => texts[at]));
     await this.prisma.$executeRaw`
-      WITH response AS (
+      WITH given AS (
+        SELECT * FROM ROWS FROM (
+          json_to_recordset(${JSON.stringify(rows.map(({ head }) => head))}::json) AS (
+            "id" text, "projectId" text, "keyId" text, "model" text, "background" boolean, "streamed" boolean,
+            "previousResponseId" text, "conversationId" text, "callbackUrl" text, "createdAt" timestamp, "status" text),
+          unnest(${requests}::text[]), unnest(${bodies}::text[]), unnest(${inputs}::text[])
+        ) WITH ORDINALITY AS given ("id", "projectId", "keyId", "model", "background", "streamed", "previousResponseId",
+          "conversationId", "callbackUrl", "createdAt", "status", "request", "body", "input", "number")
+      ), response AS (
         INSERT INTO "Response" ("id", "projectId", "keyId", "model", "background", "streamed", "previousResponseId",
                                 "conversationId", "callbackUrl", "createdAt", "status", "request", "body")
-        VALUES (${row.id}, ${row.projectId}, ${row.keyId}, ${row.model}, ${row.background}, ${row.streamed},
-                ${row.previousResponseId}, ${row.conversationId}, ${row.callbackUrl}, ${at(row.createdAt)},
-                ${body.status}::"ResponseStatus", ${JSON.stringify(row.request)}::json, ${JSON.stringify(stored)}::json)
-        RETURNING "id", "projectId"
+        SELECT "id", "projectId", "keyId", "model", "background", "streamed", "previousResponseId", "conversationId",
+               "callbackUrl", "createdAt", "status"::"ResponseStatus", "request"::json, "body"::json
+          FROM given ORDER BY "number"
+        RETURNING "id"
       )
       INSERT INTO "ResponseItem" ("id", "responseId", "projectId", "kind", "position", "item")
-      SELECT input.item ->> 'id', response."id", response."projectId", 'input', input.number - 1, input.item
-        FROM response, json_array_elements(${JSON.stringify(input)}::json) WITH ORDINALITY AS input (item, number)
-       ORDER BY input.number`;
+      SELECT input.item ->> 'id', given."id", given."projectId", 'input', input.number - 1, input.item
+        FROM given JOIN response USING ("id"),
+             json_array_elements(given."input"::json) WITH ORDINALITY AS input (item, number)
+       ORDER BY given."number", input.number`;
+    return rows.map(() => undefined);
   }
 
   async find(projectId: string, id: string): Promise<ResponseRow | null> {

@@ -2,6 +2,7 @@
  * The loop of one response: model → python → model → … until it answers, calls a client's function,
  * or a limit ends it. Produces drafts; numbering, storing and showing are other people's work.
  */
+import { setImmediate as breathe } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { ApiError } from '../../common/api-error.js';
 import type { ExecutionService } from '../../containers/execution.service.js';
@@ -120,6 +121,8 @@ export class ResponseRun {
       yield { type: 'response.created' };
       if (this.input.background) yield { type: 'response.queued' };
       yield { type: 'response.in_progress' };
+      // What was said so far leaves before the model is asked, which is work; so it is for a crowd, too.
+      await breathe();
     }
     const letGo = this.input.container?.keepAlive();
     try {
