@@ -14,6 +14,7 @@ import { DrainModule } from './drain/drain.module.js';
 import { EnvironmentModule } from './environment/environment.module.js';
 import { FilesModule } from './files/files.module.js';
 import { HealthModule } from './health/health.module.js';
+import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { LoggingModule } from './observability/logging.module.js';
 import { MetricsModule } from './observability/metrics.module.js';
@@ -53,6 +54,7 @@ export class AppModule {
         AuthModule,
         LimitsModule,
         DrainModule,
+        IdempotencyModule,
         HealthModule,
         FilesModule,
         UploadsModule,

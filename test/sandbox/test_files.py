@@ -195,7 +195,8 @@ class Files(SandboxTest):
         self.clean()
 
     def test_growing_and_shrinking(self) -> None:
-        self.client.run("open('moving', 'wb').write(bytes(30_000_000));")
+        # No zeros, which do not travel: the copy must wait for its reader.
+        self.client.run("open('moving', 'wb').write(b'x' * 30_000_000);")
         self.files.send({"op": "get", "path": self.path("moving")})
         self.assertEqual(self.files.receive()[0]["bytes"], 30_000_000)
         self.client.run("open('moving', 'ab').write(bytes(1_000_000));")

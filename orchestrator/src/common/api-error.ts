@@ -57,7 +57,9 @@ export type ErrorCode =
   | 'file_too_large'
   | 'container_disk_full'
   | 'storage_quota_exceeded'
-  | 'idempotency_conflict'
+  | 'idempotency_key_reused'
+  | 'idempotency_key_in_use'
+  | 'idempotency_reply_not_kept'
   | 'webhook_url_refused'
   | 'webhook_endpoint_limit_reached'
   | 'memory_pool_exhausted'
@@ -118,7 +120,9 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   container_disk_full: caller(400),
   // The real service refuses with 400 as well, so that no client retries.
   storage_quota_exceeded: caller(400),
-  idempotency_conflict: caller(400),
+  idempotency_key_reused: caller(400),
+  idempotency_key_in_use: caller(409),
+  idempotency_reply_not_kept: caller(409),
   webhook_url_refused: caller(400),
   webhook_endpoint_limit_reached: caller(400),
   memory_pool_exhausted: { status: 429, type: 'rate_limit_error', family: 'caller' },

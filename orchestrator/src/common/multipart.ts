@@ -3,10 +3,12 @@
  * nested names, one file streamed to its place while it arrives. Needs `@fastify/multipart`,
  * registered with `MULTIPART_PLUGIN_OPTIONS`.
  */
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Multipart, MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { ApiError } from './api-error.js';
+import { bodyHash, setBodyDigest } from './body-digest.js';
 import { discardRest } from './discard.js';
 import { safeFileName } from './file-name.js';
 import { addField, type FormFields } from './multipart-fields.js';
@@ -41,7 +43,12 @@ export interface FilePart {
   readonly mimeType: string;
 }
 
-export interface MultipartOptions<Stored> {
+/** What every store knows of the content it took. */
+interface Content {
+  readonly sha256: string;
+}
+
+export interface MultipartOptions<Stored extends Content> {
   /** Name of the file part, such as `file` or `data`. */
   readonly fileField: string;
   /** Largest file, in bytes. A longer Content-Length is refused before anything is read. */
@@ -53,15 +60,15 @@ export interface MultipartOptions<Stored> {
   readonly store: (content: Readable, part: FilePart) => Promise<Stored>;
 }
 
-export type StoredPart<Stored> = FilePart & { readonly stored: Stored };
+export type StoredPart<Stored extends Content> = FilePart & { readonly stored: Stored };
 
-export interface MultipartForm<Stored> {
+export interface MultipartForm<Stored extends Content> {
   readonly fields: FormFields;
   readonly file: StoredPart<Stored> | null;
 }
 
 /** `readMultipart` for bodies that must have the file; 400 when it is not there. */
-export async function readFileUpload<Stored>(
+export async function readFileUpload<Stored extends Content>(
   request: FastifyRequest,
   options: MultipartOptions<Stored>,
 ): Promise<{ fields: FormFields; file: StoredPart<Stored> }> {
@@ -76,7 +83,7 @@ export async function readFileUpload<Stored>(
  * failures of `store` pass through. The connection stays usable: the rest of a refused body is read
  * and dropped.
  */
-export async function readMultipart<Stored>(
+export async function readMultipart<Stored extends Content>(
   request: FastifyRequest,
   options: MultipartOptions<Stored>,
 ): Promise<MultipartForm<Stored>> {
@@ -92,7 +99,7 @@ export async function readMultipart<Stored>(
   }
 }
 
-function refuseByLength(request: FastifyRequest, options: MultipartOptions<unknown>): void {
+function refuseByLength(request: FastifyRequest, options: MultipartOptions<Content>): void {
   const announced = Number(request.headers['content-length'] ?? 0);
   if (announced <= options.maxFileBytes + FORM_ALLOWANCE_BYTES) return;
   throw new ApiError(
@@ -102,25 +109,59 @@ function refuseByLength(request: FastifyRequest, options: MultipartOptions<unkno
   );
 }
 
-async function readParts<Stored>(
+async function readParts<Stored extends Content>(
   request: FastifyRequest,
   options: MultipartOptions<Stored>,
 ): Promise<MultipartForm<Stored>> {
   const fields: FormFields = {};
   let file: StoredPart<Stored> | null = null;
+  const said: Said[] = [];
   const parts = request.parts();
   for (let part = await nextPart(parts); part !== null; part = await nextPart(parts)) {
     const name = checkedName(part.fieldname);
     if (part.type === 'field') {
       if (name === options.fileField) throw notAFile(name);
-      addField(fields, name, fieldValue(name, part));
+      const value = fieldValue(name, part);
+      said.push([name, value]);
+      addField(fields, name, value);
     } else {
       if (name !== options.fileField) throw unexpectedFile(name, options.fileField);
       if (file) throw duplicateFile(name);
       file = await storePart(part, name, options);
+      said.push([name, file.stored.sha256, file.fileName]);
     }
   }
+  digest(request, said);
   return { fields, file };
+}
+
+/** One part of a body, as it is known again: a field, or a file. */
+type Said = readonly [name: string, value: unknown] | readonly [name: string, sha256: string, file: string];
+
+/** Clients choose another boundary for each try, so the bytes of the body are no help. */
+function digest(request: FastifyRequest, said: readonly Said[]): void {
+  const inOrder = said.toSorted(([a], [b]) => (a < b ? -1 : Number(a > b)));
+  setBodyDigest(request, bodyHash(request)?.update(JSON.stringify(inOrder)));
+}
+
+/** Reads a body only to know whether it is the same as an earlier one; nothing of it is stored. */
+export async function digestMultipart(request: FastifyRequest): Promise<void> {
+  const said: Said[] = [];
+  const parts = request.parts();
+  for (let part = await nextPart(parts); part !== null; part = await nextPart(parts)) {
+    const name = checkedName(part.fieldname);
+    if (part.type === 'field') said.push([name, fieldValue(name, part)]);
+    else {
+      const hash = createHash('sha256');
+      try {
+        for await (const chunk of part.file) hash.update(chunk as Buffer);
+      } catch (error) {
+        throw brokenBody(error);
+      }
+      said.push([name, hash.digest('hex'), safeFileName(part.filename)]);
+    }
+  }
+  digest(request, said);
 }
 
 /** The next part, null at the end; the parser's complaints become answers for the caller. */
@@ -133,7 +174,7 @@ async function nextPart(parts: AsyncIterator<Multipart>): Promise<Multipart | nu
   }
 }
 
-async function storePart<Stored>(
+async function storePart<Stored extends Content>(
   part: MultipartFile,
   name: string,
   options: MultipartOptions<Stored>,

@@ -11,6 +11,7 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
 import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
 import {
   addFileByIdSchema,
   type ContainerFileObject,
@@ -39,6 +40,7 @@ export class ContainerFilesController {
 
   /** One path, three bodies: a file, JSON with a file id, or the old clients' text part with one. */
   @Post()
+  @OncePerKey()
   @HttpCode(200)
   @ApiOperation({ summary: 'Add a file to a container' })
   @ApiConsumes('multipart/form-data', 'application/json')

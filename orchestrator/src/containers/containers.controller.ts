@@ -5,6 +5,8 @@ import { type Caller, CurrentProject } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
 import { type Page, pageOf } from '../common/pagination.js';
 import { NewWork } from '../drain/drain.guard.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import { ContainerFilesService } from './container-files.service.js';
 import {
   containerSchema,
@@ -26,10 +28,14 @@ export class ContainersController {
   constructor(
     private readonly containers: ContainersService,
     private readonly files: ContainerFilesService,
-  ) {}
+    subjects: Subjects,
+  ) {
+    subjects.set('cntr_', ({ projectId, id }) => this.containers.retrieve(projectId, id));
+  }
 
   @Post()
   @NewWork()
+  @OncePerKey()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a container' })
   @ApiResponse({ status: 200, standardSchema: containerSchema })

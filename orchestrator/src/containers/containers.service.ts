@@ -14,6 +14,7 @@ import { isUsable } from './container.state.js';
 import { ContainerHolds } from './holds.js';
 import { PathAllocator } from './path-allocator.js';
 import { BlobsService, isContentGone } from '../storage/blobs.service.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
 export type { ContainerRow } from './container.repository.js';
@@ -68,6 +69,7 @@ export class ContainersService {
       sessionKey: request.sessionKey,
       auto: request.auto,
     };
+    await noteSubject(id);
     const admission = this.memory.admission(row, this.bindings.busyIds());
     const { container, aside, ended } = await this.containers
       .insertWithinPool(row, files, admission)

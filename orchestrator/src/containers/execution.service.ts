@@ -14,6 +14,7 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { Metrics } from '../observability/metrics.service.js';
 import type { RunningWork } from '../sandboxes/running-work.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import { ContainerFileRepository, type ContainerFileRow } from './container-file.repository.js';
 import type { ContainerRow } from './container.repository.js';
 import { ExecutionRun, type FinishedRun, type RunEvent } from './execution-run.js';
@@ -170,7 +171,7 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
     this.running.set(row.id, { run, over });
   }
 
-  private insert(
+  private async insert(
     container: ContainerRow,
     code: string,
     options: RunOptions,
@@ -185,6 +186,7 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
       code: storableText(code),
       timeoutMs: Math.min(asked, this.env.EXECUTION_MAX_TIMEOUT_MS),
     };
+    await noteSubject(row.id);
     return this.executions.insert(row, isIdle);
   }
 }

@@ -12,6 +12,8 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { NewWork } from '../drain/drain.guard.js';
 import { CountsAsRun } from '../limits/limits.guard.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import { ContainersService } from './containers.service.js';
 import { type ExecutionObject, presentExecution } from './execution.presenter.js';
 import { executionSchema, type RunCodeRequest, runCodeSchema } from './execution.schema.js';
@@ -29,10 +31,16 @@ export class ExecutionsController {
     private readonly containers: ContainersService,
     private readonly executions: ExecutionService,
     @Inject(ENV) private readonly env: Env,
-  ) {}
+    subjects: Subjects,
+  ) {
+    subjects.set('exec_', async ({ projectId, id, params }) =>
+      this.executions.get(await this.containers.find(projectId, params['container_id'] ?? ''), id),
+    );
+  }
 
   @Post()
   @NewWork()
+  @OncePerKey()
   @CountsAsRun()
   @LargeBody()
   @HttpCode(200)

@@ -15,6 +15,8 @@ import {
   updateConversationSchema,
 } from './conversation.schema.js';
 import { itemListSchema, itemSchema } from '../responses/response-object.schema.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import { ConversationsService, presentConversation } from './conversations.service.js';
 
 /** The Conversations API (docs/contract/responses.md). */
@@ -22,9 +24,17 @@ import { ConversationsService, presentConversation } from './conversations.servi
 @ApiBearerAuth()
 @Controller('conversations')
 export class ConversationsController {
-  constructor(private readonly conversations: ConversationsService) {}
+  constructor(
+    private readonly conversations: ConversationsService,
+    subjects: Subjects,
+  ) {
+    subjects.set('conv_', async ({ projectId, id }) =>
+      presentConversation(await this.conversations.get(projectId, id)),
+    );
+  }
 
   @Post()
+  @OncePerKey()
   @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a conversation' })
@@ -67,6 +77,7 @@ export class ConversationsController {
   }
 
   @Post(':conversation_id/items')
+  @OncePerKey()
   @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Add items to a conversation' })

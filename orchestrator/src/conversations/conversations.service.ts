@@ -6,6 +6,7 @@ import { toUnix } from '../common/time.js';
 import type { Include } from '../responses/include.schema.js';
 import { ItemsService } from '../responses/items.service.js';
 import type { InputItem } from '../responses/input.schema.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import {
   ConversationRepository,
   type ConversationItemRow,
@@ -38,6 +39,7 @@ export class ConversationsService {
   ): Promise<ConversationObject> {
     const stored = await this.items.accept(projectId, items);
     const row = { id: newId.conversation(), projectId, metadata };
+    await noteSubject(row.id);
     return presentConversation(
       await this.conversations.insert(
         row,

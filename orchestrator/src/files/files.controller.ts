@@ -16,6 +16,8 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
 import { BlobsService } from '../storage/blobs.service.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import { presentFile } from './file.presenter.js';
 import {
   createFileFields,
@@ -49,9 +51,13 @@ export class FilesController {
     private readonly files: FilesService,
     private readonly blobs: BlobsService,
     @Inject(ENV) private readonly env: Env,
-  ) {}
+    subjects: Subjects,
+  ) {
+    subjects.set('file-', async ({ projectId, id }) => presentFile(await this.files.get(projectId, id)));
+  }
 
   @Post()
+  @OncePerKey()
   @HttpCode(200)
   @ApiOperation({ summary: 'Upload a file' })
   @ApiConsumes('multipart/form-data')

@@ -8,6 +8,7 @@ import { type Page, toPage } from '../common/pagination.js';
 import { addSeconds } from '../common/time.js';
 import type { BlobInfo, ByteRange } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import { ContainerFileLookup, type ContainerFileView } from './container-file.lookup.js';
 import { presentFile } from './file.presenter.js';
 import { type FileDraft, FileRepository, type StoredFile } from './file.repository.js';
@@ -85,6 +86,7 @@ export class FilesService {
   /** Makes content that is in the blob store a file of the project. */
   async createFromBlob(projectId: string, file: NewFile): Promise<StoredFile> {
     const draft = this.draft(projectId, file);
+    await noteSubject(draft.id);
     await this.files.insert(draft);
     return draft;
   }

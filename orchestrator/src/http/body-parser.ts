@@ -2,8 +2,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Hash } from 'node:crypto';
 import type { RequestWithCaller } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
+import { bodyHash, setBodyDigest } from '../common/body-digest.js';
 import { marksOf, SMALL_BODY_BYTES } from '../common/route-config.js';
 import { formatPath } from '../common/schema-error.js';
 import { BodyBudget, type Release } from './body-budget.js';
@@ -84,10 +86,12 @@ interface Reading {
   readonly announced: number | undefined;
   /** Asked once, as soon as the body is known not to be small. */
   readonly reserve: (bytes: number) => Promise<void>;
+  /** Fed with the body, where somebody wants to know it again. */
+  readonly hash: Hash | undefined;
 }
 
 /** Reads to the end; the stream stays open when it throws, so that an answer can be sent. */
-async function gather({ payload, limit, announced, reserve }: Reading): Promise<Gathered> {
+async function gather({ payload, limit, announced, reserve, hash }: Reading): Promise<Gathered> {
   if (announced !== undefined && announced > limit) throw tooLarge(limit);
   if (announced !== undefined && announced > FREE_BYTES) await reserve(announced);
   const body = new Gathered(announced ?? FREE_BYTES);
@@ -105,6 +109,7 @@ async function gather({ payload, limit, announced, reserve }: Reading): Promise<
     };
     const take = (chunk: Buffer) => {
       body.add(chunk);
+      hash?.update(chunk);
       if (body.length > limit) fail(tooLarge(limit));
       else if (!reserved && body.length > FREE_BYTES) {
         reserved = true;
@@ -149,6 +154,7 @@ export class BodyParser {
     const gone = new AbortController();
     const leave = () => gone.abort();
     payload.once('close', leave);
+    const hash = bodyHash(request);
     let release: Release | undefined;
     try {
       const body = await gather({
@@ -158,7 +164,9 @@ export class BodyParser {
         reserve: async (bytes) => {
           release = await this.budget.take(keyOf(request), bytes, gone.signal);
         },
+        hash,
       });
+      setBodyDigest(request, hash);
       const result = await this.read(body.content);
       if (!result.ok) throw faultError(result.fault);
       return result.value;

@@ -24,6 +24,8 @@ import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 import { NewWork } from '../drain/drain.guard.js';
 import { CountsAsRun } from '../limits/limits.guard.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import {
   compactedResponseSchema,
   type CompactedResponse,
@@ -60,11 +62,15 @@ export class ResponsesController {
     private readonly compactor: CompactService,
     private readonly inputTokens: InputTokensService,
     @Inject(ENV) private readonly env: Env,
-  ) {}
+    subjects: Subjects,
+  ) {
+    subjects.set('resp_', ({ projectId, id }) => this.responses.retrieve(projectId, id, []));
+  }
 
   /** One route for JSON and for the stream: the request decides (docs/contract/streaming.md). */
   @Post()
   @NewWork()
+  @OncePerKey()
   @CountsAsRun({ maybeLater: true })
   @LargeBody()
   @HttpCode(200)

@@ -4,6 +4,7 @@ import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import type { Page, PageQuery } from '../common/pagination.js';
 import { WebhookTargets } from '../webhooks/target/target.service.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './background/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
@@ -194,6 +195,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     const lock = conversation ? await this.conversations.lock(projectId, conversation.id, initial.id) : null;
     try {
       const prepared = await this.runs.prepare(projectId, request, model);
+      await noteSubject(initial.id);
       if (initial.store) await this.responses.insert(toRow(caller, request, initial, prepared, createdAt));
       // From here on the row keeps the lock, until the response has ended.
       if (initial.background) lock?.leave();

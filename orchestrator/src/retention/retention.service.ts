@@ -5,6 +5,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
+import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { FilesService } from '../files/files.service.js';
 import { BlobsService, type CollectedGarbage } from '../storage/blobs.service.js';
 import { UploadsService } from '../uploads/uploads.service.js';
@@ -34,6 +35,8 @@ export interface RetentionReport {
   readonly containerFiles: number;
   readonly executions: number;
   readonly containers: number;
+  /** Replies kept for requests with an `Idempotency-Key`. */
+  readonly replies: number;
 }
 
 /** Repeats a bounded step until it finds less than it could take. */
@@ -57,6 +60,7 @@ export class RetentionService {
     private readonly rows: RetentionRepository,
     private readonly files: FilesService,
     private readonly uploads: UploadsService,
+    private readonly idempotency: IdempotencyService,
     private readonly blobs: BlobsService,
     @Inject(ENV) private readonly env: Env,
   ) {}
@@ -73,6 +77,7 @@ export class RetentionService {
       containerFiles: await this.forgetContainerFiles(),
       executions: await this.forgetExecutions(now),
       containers: await this.forgetContainers(now),
+      replies: await inBatches((take) => this.idempotency.forgetOld(daysBefore(now, 1), take)),
     };
     if (isBusy(report)) this.logger.log(report, 'forgot old records');
     return report;

@@ -12,6 +12,7 @@ import { type Caller, CurrentProject } from '../auth/caller.js';
 import { readFileUpload } from '../common/multipart.js';
 import { parseWire } from '../common/schema-error.js';
 import { BlobsService } from '../storage/blobs.service.js';
+import { OncePerKey } from '../idempotency/once-per-key.js';
 import {
   type CompleteUploadRequest,
   completeUploadSchema,
@@ -42,6 +43,7 @@ export class UploadsController {
   ) {}
 
   @Post()
+  @OncePerKey()
   @HttpCode(200)
   @ApiOperation({ summary: 'Begin an upload in parts' })
   @ApiResponse({ status: 200, standardSchema: uploadSchema })
@@ -53,6 +55,7 @@ export class UploadsController {
   }
 
   @Post(':upload_id/parts')
+  @OncePerKey()
   @HttpCode(200)
   @ApiOperation({ summary: 'Add a part to an upload' })
   @ApiConsumes('multipart/form-data')
@@ -76,6 +79,7 @@ export class UploadsController {
   }
 
   @Post(':upload_id/complete')
+  @OncePerKey()
   @HttpCode(200)
   @ApiOperation({ summary: 'Join the parts of an upload into a file' })
   @ApiResponse({ status: 200, standardSchema: uploadSchema })

@@ -16,6 +16,7 @@ import {
 } from '../../../orchestrator/src/files/container-file.lookup.js';
 import { FilesModule } from '../../../orchestrator/src/files/files.module.js';
 import { createApp } from '../../../orchestrator/src/http/create-app.js';
+import { IdempotencyModule } from '../../../orchestrator/src/idempotency/idempotency.module.js';
 import { LoggingModule } from '../../../orchestrator/src/observability/logging.module.js';
 import { StorageModule } from '../../../orchestrator/src/storage/storage.module.js';
 import { UploadsModule } from '../../../orchestrator/src/uploads/uploads.module.js';
@@ -78,6 +79,7 @@ async function boot(
       DatabaseModule.forRoot({ url: database.url }),
       StorageModule.forRoot({ dir: blobDir }),
       AuthModule,
+      IdempotencyModule,
       FilesModule,
       UploadsModule,
     ],

@@ -18,7 +18,7 @@ let app: FastifyInstance;
 let port: number;
 let sourceFailures: unknown[] = [];
 
-async function store(content: Readable): Promise<string> {
+async function store(content: Readable): Promise<{ sha256: string }> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -34,7 +34,7 @@ async function store(content: Readable): Promise<string> {
   }
   const text = Buffer.concat(chunks).toString();
   if (text === 'break the store') throw new Error('disk on fire');
-  return text;
+  return { sha256: text };
 }
 
 beforeAll(async () => {
@@ -97,7 +97,7 @@ describe('readMultipart', () => {
       status: 200,
       body: {
         fields: { purpose: 'user_data' },
-        file: { fileName: 'a.csv', mimeType: 'text/csv', stored: FILE.body },
+        file: { fileName: 'a.csv', mimeType: 'text/csv', stored: { sha256: FILE.body } },
       },
     });
   });
@@ -127,7 +127,7 @@ describe('readMultipart', () => {
       '/required',
       form([{ name: 'file', type: 'application/octet-stream', body: 'x' }]),
     );
-    expect(nameless.body).toMatchObject({ file: { fileName: 'file', stored: 'x' } });
+    expect(nameless.body).toMatchObject({ file: { fileName: 'file', stored: { sha256: 'x' } } });
     const empty = await post(
       '/required',
       form([
@@ -135,7 +135,7 @@ describe('readMultipart', () => {
         { name: 'purpose', body: '' },
       ]),
     );
-    expect(empty.body).toMatchObject({ file: { stored: '' }, fields: { purpose: '' } });
+    expect(empty.body).toMatchObject({ file: { stored: { sha256: '' } }, fields: { purpose: '' } });
   });
 
   it('takes line ends and text after the end', async () => {
