@@ -4,9 +4,6 @@ import { PrismaService } from '../database/prisma.service.js';
 
 export type ProjectRow = Project;
 
-/** Milliseconds: a project may hold much. */
-const REMOVAL = { maxWait: 10_000, timeout: 300_000 };
-
 export interface ProjectChange {
   readonly name?: string | undefined;
   readonly status?: 'active' | 'suspended' | undefined;
@@ -53,12 +50,13 @@ export class ProjectRepository {
   }
 
   find(id: string): Promise<ProjectRow | null> {
-    return this.prisma.project.findUnique({ where: { id } });
+    return this.prisma.project.findFirst({ where: { id, deletedAt: null } });
   }
 
   /** By creation time; projects have no sequence, so the id decides among equals. */
   list(query: { after?: string | undefined; limit: number; order: 'asc' | 'desc' }): Promise<ProjectRow[]> {
     return this.prisma.project.findMany({
+      where: { deletedAt: null },
       orderBy: [{ createdAt: query.order }, { id: query.order }],
       take: query.limit,
       ...(query.after === undefined ? {} : { cursor: { id: query.after }, skip: 1 }),
@@ -67,7 +65,10 @@ export class ProjectRepository {
 
   /** Null when there is no such project. */
   async update(id: string, change: ProjectChange): Promise<ProjectRow | null> {
-    const [row] = await this.prisma.project.updateManyAndReturn({ where: { id }, data: present(change) });
+    const [row] = await this.prisma.project.updateManyAndReturn({
+      where: { id, deletedAt: null },
+      data: present(change),
+    });
     return row ?? null;
   }
 
@@ -79,32 +80,5 @@ export class ProjectRepository {
       this.prisma.conversation.count({ where: { projectId: id, deletedAt: null } }),
     ]);
     return { containers, files, responses, conversations };
-  }
-
-  /** Containers that may have a sandbox. */
-  async containerIds(id: string): Promise<string[]> {
-    const rows = await this.prisma.container.findMany({
-      where: { projectId: id, status: { not: 'deleted' } },
-      select: { id: true },
-    });
-    return rows.map((row) => row.id);
-  }
-
-  async countRunning(id: string): Promise<number> {
-    return this.prisma.execution.count({
-      where: { projectId: id, status: { in: ['queued', 'running'] } },
-    });
-  }
-
-  /** With everything that belongs to it. False when it was gone already. */
-  async remove(id: string): Promise<boolean> {
-    return this.prisma.$transaction(async (tx) => {
-      const own = { where: { projectId: id } };
-      await tx.webhookDelivery.deleteMany(own);
-      await tx.webhookEndpoint.deleteMany(own);
-      await tx.conversation.deleteMany(own);
-      const { count } = await tx.project.deleteMany({ where: { id } });
-      return count === 1;
-    }, REMOVAL);
   }
 }

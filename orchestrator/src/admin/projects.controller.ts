@@ -1,5 +1,6 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { AdminOnly } from '../auth/caller.js';
 import { type Page, type PageQuery, pageOf } from '../common/pagination.js';
@@ -65,11 +66,18 @@ export class ProjectsController {
   @Delete(':project_id')
   @ApiOperation({ summary: 'Delete a project: an empty one, or with force=true any' })
   @ApiResponse({ status: 200, standardSchema: deletedProjectSchema })
+  @ApiResponse({
+    status: 202,
+    description: 'It is gone for everybody; much that it held is still being removed.',
+    standardSchema: deletedProjectSchema,
+  })
   async remove(
     @Param('project_id') id: string,
     @Query({ schema: deleteProjectQuery }) query: z.output<typeof deleteProjectQuery>,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    await this.projects.remove(id, query.force ?? false);
+    const isDone = await this.projects.remove(id, query.force ?? false);
+    void reply.status(isDone ? 200 : 202);
     return { id, object: 'project.deleted' as const, deleted: true as const };
   }
 

@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { AuthService } from '../auth/auth.service.js';
 import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
-import { ContainersService } from '../containers/containers.service.js';
+import { ProjectRemoval } from '../retention/project-removal.service.js';
 import { notFoundHere } from './admin-errors.js';
 import { presentKey, presentProject } from './project.presenter.js';
 import { type ProjectContents, ProjectRepository, type ProjectRow } from './project.repository.js';
@@ -16,10 +15,6 @@ import type {
   UpdateProjectRequest,
 } from './project.schema.js';
 
-/** Milliseconds that code of a project gets to end before its rows go. */
-const END_MS = 10_000;
-const POLL_MS = 50;
-
 const asBytes = (pool: number | null | undefined): bigint | null | undefined =>
   pool === undefined || pool === null ? pool : BigInt(pool);
 
@@ -30,7 +25,7 @@ export class ProjectsService {
   constructor(
     private readonly projects: ProjectRepository,
     private readonly auth: AuthService,
-    private readonly containers: ContainersService,
+    private readonly removal: ProjectRemoval,
   ) {}
 
   async create(request: CreateProjectRequest): Promise<ProjectObject> {
@@ -72,14 +67,17 @@ export class ProjectsService {
     return presentProject(row);
   }
 
-  /** Deletes a project; `force` ends its containers and takes all that it holds along. */
-  async remove(id: string, force: boolean): Promise<void> {
+  /**
+   * Deletes a project; `force` ends its containers and takes all that it holds along. It is gone for everybody
+   * when this returns; false when some of what it held is still being removed.
+   */
+  async remove(id: string, force: boolean): Promise<boolean> {
     await this.find(id);
-    if (force) await this.end(id);
-    else refuseUnlessEmpty(await this.projects.contents(id));
-    await this.projects.remove(id);
+    if (!force) refuseUnlessEmpty(await this.projects.contents(id));
+    await this.removal.mark(id);
     this.auth.forget();
     this.logger.warn({ projectId: id, force }, 'project deleted');
+    return this.removal.begin(id);
   }
 
   async createKey(projectId: string, name: string): Promise<NewKeyObject> {
@@ -107,17 +105,6 @@ export class ProjectsService {
     const row = await this.projects.find(id);
     if (!row) throw notFoundHere.project(id);
     return row;
-  }
-
-  /** Shuts the door, ends every sandbox, and waits until running code has been written down. */
-  private async end(id: string): Promise<void> {
-    await this.projects.update(id, { status: 'suspended' });
-    this.auth.forget();
-    for (const containerId of await this.projects.containerIds(id)) {
-      await this.containers.delete(id, containerId);
-    }
-    const deadline = Date.now() + END_MS;
-    while ((await this.projects.countRunning(id)) > 0 && Date.now() < deadline) await sleep(POLL_MS);
   }
 }
 

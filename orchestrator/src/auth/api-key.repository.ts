@@ -27,7 +27,7 @@ export class ApiKeyRepository {
   /** Those of the hashes that belong to keys which are not revoked. */
   async findActive(hashes: readonly string[]): Promise<ReadonlyMap<string, ActiveKey>> {
     const rows = await this.prisma.apiKey.findMany({
-      where: { hash: { in: [...hashes] }, revokedAt: null },
+      where: { hash: { in: [...hashes] }, revokedAt: null, project: { deletedAt: null } },
       select: {
         id: true,
         hash: true,
