@@ -3,6 +3,9 @@
 const SRC = '^orchestrator/src/';
 const ROOT = `${SRC}(main|boot|greeting|app\\.module)\\.ts$|${SRC}cli/`;
 const FEATURES = 'responses|conversations|containers|files|uploads|models|webhooks|admin';
+/** The rooms of responses/, and the words that lie at its door. */
+const RESPONSES = `${SRC}responses/`;
+const RESPONSE_WORDS = `${RESPONSES}[^/]+\\.(schema|types|lookup)\\.ts$`;
 const ADAPTERS = `${SRC}(sandboxes/docker|storage/(fs|s3)|llm/(chat-completions|python))/`;
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -62,6 +65,52 @@ export default {
         path: SRC,
         pathNot: `${SRC}(common|config)/|\\.(schema|types|lookup|state)\\.ts$`,
         dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
+      name: 'responses-ground-floor',
+      severity: 'error',
+      comment:
+        'What a response leaves behind (record/) and the container it works in (container/) are there for whoever ' +
+        'makes responses, so they know nobody who does.',
+      from: { path: `${RESPONSES}(record|container)/` },
+      to: { path: RESPONSES, pathNot: [`${RESPONSES}$1/`, RESPONSE_WORDS] },
+    },
+    {
+      name: 'responses-first-floor',
+      severity: 'error',
+      comment:
+        'What is put before the model (context/) is the same for a run, a count of tokens and a compaction, so it ' +
+        'stands on records and the container alone.',
+      from: { path: `${RESPONSES}context/` },
+      to: { path: RESPONSES, pathNot: [`${RESPONSES}(record|container|context)/`, RESPONSE_WORDS] },
+    },
+    {
+      name: 'responses-second-floor',
+      severity: 'error',
+      comment:
+        'A run (run/) goes the same way whether a client waits for it or not: it knows neither the background nor ' +
+        'the front room. The presenter alone is shared, since a model is shown figures as a client is.',
+      from: { path: `${RESPONSES}run/` },
+      to: {
+        path: RESPONSES,
+        pathNot: [
+          `${RESPONSES}(record|container|context|run)/`,
+          `${RESPONSES}response\\.presenter\\.ts$`,
+          RESPONSE_WORDS,
+        ],
+      },
+    },
+    {
+      name: 'responses-top-floor',
+      severity: 'error',
+      comment:
+        'Background runs and compaction are two ways to use what is below. They know neither each other nor the ' +
+        'front room, which chooses between them.',
+      from: { path: `${RESPONSES}(background|compaction)/` },
+      to: {
+        path: RESPONSES,
+        pathNot: [`${RESPONSES}($1|record|container|context|run)/`, RESPONSE_WORDS],
       },
     },
     {

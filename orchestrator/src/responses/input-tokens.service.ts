@@ -5,7 +5,7 @@ import { countMessage, countText, countTools } from '../llm/token-counter.js';
 import { ContextService } from './context/context.service.js';
 import { PromptWriter, toLlmTool } from './context/prompt-writer.js';
 import type { InputTokensRequest } from './input-tokens.schema.js';
-import { unknownModel } from './unknown-model.js';
+import { unknownModel } from './context/unknown-model.js';
 
 @Injectable()
 export class InputTokensService {

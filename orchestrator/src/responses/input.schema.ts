@@ -146,3 +146,5 @@ export const inputItemsSchema = (max: number = MAX_INPUT_ITEMS) =>
   );
 
 export type InputItem = z.output<typeof union>;
+/** As it is kept: every item has an id. */
+export type StoredItem = InputItem & { id: string };

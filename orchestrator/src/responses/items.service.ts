@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ContextService, type StoredItem } from './context/context.service.js';
+import { ContextService } from './context/context.service.js';
 import type { Include } from './include.schema.js';
-import type { InputItem } from './input.schema.js';
+import type { InputItem, StoredItem } from './input.schema.js';
 import { ResponsePresenter } from './response.presenter.js';
 
 /** Items as other features take and show them. */

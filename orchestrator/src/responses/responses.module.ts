@@ -5,25 +5,25 @@ import { FilesModule } from '../files/files.module.js';
 import { LlmModule } from '../llm/llm.module.js';
 import { BackgroundProcessor } from './background/background.processor.js';
 import { BackgroundService } from './background/background.service.js';
-import { EventLogRepository } from './background/event-log.repository.js';
+import { EventLogRepository } from './record/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
 import { LiveEvents } from './background/live-events.js';
 import { CompactService } from './compaction/compact.service.js';
-import { CompactionsService } from './compaction/compactions.service.js';
+import { CompactionSeal } from './context/compaction-seal.js';
 import { ContextService } from './context/context.service.js';
 import { InputFiles } from './context/input-files.js';
 import { PromptWriter } from './context/prompt-writer.js';
 import { InputTokensService } from './input-tokens.service.js';
 import { ItemsService } from './items.service.js';
-import { ResponseEndRepository } from './response-end.repository.js';
-import { ResponseLeaseRepository } from './response-lease.repository.js';
+import { ResponseEndRepository } from './record/response-end.repository.js';
+import { ResponseLeaseRepository } from './record/response-lease.repository.js';
 import { ResponsePresenter } from './response.presenter.js';
-import { ResponseRepository } from './response.repository.js';
-import { ResponseStore } from './response-store.js';
+import { ResponseRepository } from './record/response.repository.js';
+import { ResponseRecorder } from './record/response-recorder.js';
 import { ResponsesController } from './responses.controller.js';
 import { ResponsesService } from './responses.service.js';
-import { RunFactory } from './run-factory.js';
-import { WaitingRuns } from './waiting-runs.js';
+import { RunFactory } from './run/run-factory.js';
+import { WaitingRuns } from './run/waiting-runs.js';
 
 @Module({
   imports: [ContainersModule, FilesModule, LlmModule, WebhooksModule],
@@ -35,14 +35,14 @@ import { WaitingRuns } from './waiting-runs.js';
     ResponseLeaseRepository,
     WaitingRuns,
     ResponseRepository,
-    ResponseStore,
+    ResponseRecorder,
     ResponsePresenter,
     ContextService,
     InputFiles,
     PromptWriter,
     InputTokensService,
     CompactService,
-    CompactionsService,
+    CompactionSeal,
     RunFactory,
     ItemsService,
     BackgroundService,

@@ -6,19 +6,19 @@ import type { Page, PageQuery } from '../common/pagination.js';
 import { WebhookTargets } from '../webhooks/target/target.service.js';
 import { noteSubject } from '../idempotency/subjects.js';
 import { BackgroundService } from './background/background.service.js';
-import { EventLogRepository } from './background/event-log.repository.js';
+import { EventLogRepository } from './record/event-log.repository.js';
 import { EventStream } from './background/event-stream.js';
 import { ContextService } from './context/context.service.js';
 import { type ConversationLock, ConversationLookup } from './conversation.lookup.js';
-import { newResponse } from './response.factory.js';
+import { newResponse } from './record/new-response.js';
 import { ResponsePresenter } from './response.presenter.js';
-import { type NewResponseRow, ResponseRepository, type ResponseRow } from './response.repository.js';
+import { type NewResponseRow, ResponseRepository, type ResponseRow } from './record/response.repository.js';
 import type { CreateResponseRequest, Include } from './response.schema.js';
-import { isRunning, isTerminal } from './response.state.js';
+import { isRunning, isTerminal } from './record/response.state.js';
 import type { ResponseObject, StreamEvent } from './response.types.js';
-import { ResponseStore } from './response-store.js';
-import { type PreparedRun, RunFactory } from './run-factory.js';
-import { WaitingRuns } from './waiting-runs.js';
+import { ResponseRecorder } from './record/response-recorder.js';
+import { type PreparedRun, RunFactory } from './run/run-factory.js';
+import { WaitingRuns } from './run/waiting-runs.js';
 
 const CONVERSATION_LOST =
   'Another response took over the conversation while this one could not reach the database. Please send the request again.';
@@ -37,7 +37,7 @@ export class ResponsesService implements OnApplicationBootstrap {
   constructor(
     private readonly waiting: WaitingRuns,
     private readonly runs: RunFactory,
-    private readonly store: ResponseStore,
+    private readonly recorder: ResponseRecorder,
     private readonly responses: ResponseRepository,
     private readonly context: ContextService,
     private readonly presenter: ResponsePresenter,
@@ -173,7 +173,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     const run = this.waiting.begin(initial, gone);
     lock?.lost.addEventListener('abort', () => run.fail(CONVERSATION_LOST));
     try {
-      yield* this.store.follow(initial, prepared.input, prepared.start(initial.id, run.signal).events());
+      yield* this.recorder.follow(initial, prepared.input, prepared.start(initial.id, run.signal).events());
     } finally {
       run.end();
       lock?.leave();

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SweepService } from '../../../orchestrator/src/containers/sweep.service.js';
 import { BackgroundService } from '../../../orchestrator/src/responses/background/background.service.js';
-import { WaitingRuns } from '../../../orchestrator/src/responses/waiting-runs.js';
+import { WaitingRuns } from '../../../orchestrator/src/responses/run/waiting-runs.js';
 import { RetentionService } from '../../../orchestrator/src/retention/retention.service.js';
 import { eventually } from '../../support/api.js';
 import { type AdminApp, FIRST_KEY, startAdminApp } from './admin-app.js';

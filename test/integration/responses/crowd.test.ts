@@ -1,9 +1,9 @@
 /** Many responses that begin and end in the same moment: they share statements, and nothing else. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { ResponseEndRepository } from '../../../orchestrator/src/responses/response-end.repository.js';
-import { newResponse } from '../../../orchestrator/src/responses/response.factory.js';
-import { ResponseLeaseRepository } from '../../../orchestrator/src/responses/response-lease.repository.js';
-import { ResponseRepository } from '../../../orchestrator/src/responses/response.repository.js';
+import { ResponseEndRepository } from '../../../orchestrator/src/responses/record/response-end.repository.js';
+import { newResponse } from '../../../orchestrator/src/responses/record/new-response.js';
+import { ResponseLeaseRepository } from '../../../orchestrator/src/responses/record/response-lease.repository.js';
+import { ResponseRepository } from '../../../orchestrator/src/responses/record/response.repository.js';
 import { type ModelApp, startModelApp } from './model-app.js';
 
 const CROWD = 60;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { JobScheduler } from '../../../orchestrator/src/queues/job-scheduler.js';
 import { BackgroundService } from '../../../orchestrator/src/responses/background/background.service.js';
 import { ContextService } from '../../../orchestrator/src/responses/context/context.service.js';
-import { newResponse } from '../../../orchestrator/src/responses/response.factory.js';
+import { newResponse } from '../../../orchestrator/src/responses/record/new-response.js';
 import { eventually } from '../../support/api.js';
 import { LEASE, type ModelApp, startModelApp, TOOLS } from './model-app.js';
 

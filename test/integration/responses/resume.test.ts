@@ -1,9 +1,9 @@
 /** Background responses that are taken up in the middle: what was said counts when its turn had ended. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newResponse } from '../../../orchestrator/src/responses/response.factory.js';
+import { newResponse } from '../../../orchestrator/src/responses/record/new-response.js';
 import type { DraftEvent, MessageItem } from '../../../orchestrator/src/responses/response.types.js';
-import { Sequencer } from '../../../orchestrator/src/responses/run/sequencer.js';
-import type { TurnEnd } from '../../../orchestrator/src/responses/run/turn-end.js';
+import { Sequencer } from '../../../orchestrator/src/responses/record/sequencer.js';
+import type { TurnEnd } from '../../../orchestrator/src/responses/record/turn-end.js';
 import { eventually } from '../../support/api.js';
 import { type ModelApp, startModelApp, TOOLS } from './model-app.js';
 

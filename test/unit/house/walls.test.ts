@@ -34,6 +34,14 @@ const ROOMS: House = {
   'orchestrator/src/files/file.lookup.ts': 'export const lookup = 1;',
   'orchestrator/src/files/file.repository.ts':
     "import '../database/prisma.service.js'; export const rows = 1;",
+  'orchestrator/src/responses/response.types.ts': 'export const words = 1;',
+  'orchestrator/src/responses/response.presenter.ts': 'export const shown = 1;',
+  'orchestrator/src/responses/record/sequencer.ts':
+    "import '../response.types.js'; export const numbers = 1;",
+  'orchestrator/src/responses/context/messages.ts':
+    "import '../record/sequencer.js'; export const texts = 1;",
+  'orchestrator/src/responses/run/response-run.ts': 'export const run = 1;',
+  'orchestrator/src/responses/background/resume.ts': 'export const resumed = 1;',
   'nodes/Files/Files.node.ts': 'export const node = 1;',
   'test/fake.ts': 'export const fake = 1;',
 };
@@ -44,6 +52,12 @@ const GOOD: House = {
     "import '../files/files.service.js'; import '../files/file.schema.js'; import '../files/file.lookup.js'; import '../sandboxes/sandbox.driver.js'; import '../common/ids.js';",
   'orchestrator/src/containers/container.state.ts': "import '../common/ids.js';",
   'orchestrator/src/sandboxes/sandboxes.module.ts': "import './docker/docker.driver.js';",
+  'orchestrator/src/responses/run/turn.ts':
+    "import '../context/messages.js'; import '../response.presenter.js'; import './response-run.js';",
+  'orchestrator/src/responses/background/background.service.ts':
+    "import '../run/response-run.js'; import './resume.js';",
+  'orchestrator/src/responses/responses.service.ts':
+    "import './background/resume.js'; import './response.presenter.js';",
   'test/unit.test.ts': "import '../orchestrator/src/files/file.repository.js'; import './fake.js';",
 };
 
@@ -62,6 +76,18 @@ const BAD: Readonly<Record<string, House>> = {
     'orchestrator/src/containers/thief.service.ts': "import '../files/file.repository.js';",
   },
   'schemas-are-words': { 'orchestrator/src/uploads/upload.schema.ts': "import '../files/files.service.js';" },
+  'responses-ground-floor': {
+    'orchestrator/src/responses/record/climber.ts': "import '../context/messages.js';",
+  },
+  'responses-first-floor': {
+    'orchestrator/src/responses/context/climber.ts': "import '../run/response-run.js';",
+  },
+  'responses-second-floor': {
+    'orchestrator/src/responses/run/climber.ts': "import '../background/resume.js';",
+  },
+  'responses-top-floor': {
+    'orchestrator/src/responses/compaction/neighbour.ts': "import '../background/resume.js';",
+  },
   'drivers-know-no-feature': {
     'orchestrator/src/storage/callback.ts': "import '../files/files.service.js';",
   },

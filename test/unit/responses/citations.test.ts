@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type CitableFile,
-  cite,
-  findSandboxLinks,
-} from '../../../orchestrator/src/responses/run/citations.js';
+import type { CitableFile } from '../../../orchestrator/src/responses/container/response-container.js';
+import { cite, findSandboxLinks } from '../../../orchestrator/src/responses/run/citations.js';
 
 const file = (path: string): CitableFile => ({ id: `cfile_${path.length}`, containerId: 'cntr_1', path });
 

@@ -12,7 +12,8 @@ import { programOf } from '../../../orchestrator/src/llm/python/program.js';
 import { countText } from '../../../orchestrator/src/llm/token-counter.js';
 import { decodeInline } from '../../../orchestrator/src/responses/context/input-files.js';
 import { CodeArguments } from '../../../orchestrator/src/responses/run/code-arguments.js';
-import { type CitableFile, cite } from '../../../orchestrator/src/responses/run/citations.js';
+import type { CitableFile } from '../../../orchestrator/src/responses/container/response-container.js';
+import { cite } from '../../../orchestrator/src/responses/run/citations.js';
 
 const MEGABYTE = 1024 * 1024;
 const BOUND_MS = 30_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { resume } from '../../../orchestrator/src/responses/background/resume.js';
-import { newResponse } from '../../../orchestrator/src/responses/response.factory.js';
+import { newResponse } from '../../../orchestrator/src/responses/record/new-response.js';
 import type {
   CodeInterpreterCallItem,
   DraftEvent,
@@ -8,8 +8,8 @@ import type {
   OutputItem,
   StreamEvent,
 } from '../../../orchestrator/src/responses/response.types.js';
-import { Sequencer } from '../../../orchestrator/src/responses/run/sequencer.js';
-import type { TurnEnd } from '../../../orchestrator/src/responses/run/turn-end.js';
+import { Sequencer } from '../../../orchestrator/src/responses/record/sequencer.js';
+import type { TurnEnd } from '../../../orchestrator/src/responses/record/turn-end.js';
 
 const initial = newResponse('resp_1', { model: 'python', input: 'x' }, new Date(0));
 const call = (status: 'in_progress' | 'completed', code: string): CodeInterpreterCallItem => ({

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { newResponse } from '../../../orchestrator/src/responses/response.factory.js';
+import { newResponse } from '../../../orchestrator/src/responses/record/new-response.js';
 import type {
   DraftEvent,
   MessageItem,
   StreamEvent,
   Usage,
 } from '../../../orchestrator/src/responses/response.types.js';
-import { Sequencer } from '../../../orchestrator/src/responses/run/sequencer.js';
+import { Sequencer } from '../../../orchestrator/src/responses/record/sequencer.js';
 
 const initial = newResponse('resp_1', { model: 'python', input: 'x' }, new Date(0));
 const usage: Usage = {

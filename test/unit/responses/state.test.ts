@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as container from '../../../orchestrator/src/containers/container.state.js';
 import * as execution from '../../../orchestrator/src/containers/execution.state.js';
-import * as response from '../../../orchestrator/src/responses/response.state.js';
+import * as response from '../../../orchestrator/src/responses/record/response.state.js';
 
 /** States reachable from `start`, itself included. */
 function reachable<S extends string>(transitions: Record<S, readonly S[]>, start: S): Set<S> {

@@ -7,7 +7,7 @@ import type { Env } from '../../config/env.schema.js';
 import { JobProcessor } from '../../queues/job.processor.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
 import { QUEUES } from '../../queues/queue-names.js';
-import { WaitingRuns } from '../waiting-runs.js';
+import { WaitingRuns } from '../run/waiting-runs.js';
 import { BackgroundService, RUN_RESPONSE } from './background.service.js';
 
 const TAKE_UP = 'take-up-abandoned';

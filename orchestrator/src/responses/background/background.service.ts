@@ -15,25 +15,25 @@ import { RunSlots } from '../../limits/run-slots.js';
 import { JobScheduler } from '../../queues/job-scheduler.js';
 import { QUEUES } from '../../queues/queue-names.js';
 import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
-import type { StoredItem } from '../context/context.service.js';
 import {
   type Claim,
   FencedError,
   ResponseLeaseRepository,
   type Waiting,
-} from '../response-lease.repository.js';
-import { ResponseRepository } from '../response.repository.js';
+} from '../record/response-lease.repository.js';
+import { ResponseRepository } from '../record/response.repository.js';
 import type { CreateResponseRequest } from '../response.schema.js';
-import { isTerminal } from '../response.state.js';
+import { isTerminal } from '../record/response.state.js';
 import type { DraftEvent, ResponseObject, StreamEvent } from '../response.types.js';
-import { type PreparedRun, RunFactory } from '../run-factory.js';
+import { type PreparedRun, RunFactory } from '../run/run-factory.js';
 import type { Resumed } from '../run/response-run.js';
-import { Sequencer } from '../run/sequencer.js';
-import type { RunDraft, TurnEnd } from '../run/turn-end.js';
-import { type Batch, EventLogRepository } from './event-log.repository.js';
+import { Sequencer } from '../record/sequencer.js';
+import type { RunDraft, TurnEnd } from '../record/turn-end.js';
+import { type Batch, EventLogRepository } from '../record/event-log.repository.js';
 import { EventRecorder } from './event-recorder.js';
 import { LiveEvents } from './live-events.js';
 import { resume } from './resume.js';
+import type { StoredItem } from '../input.schema.js';
 
 export const RUN_RESPONSE = 'run-response';
 

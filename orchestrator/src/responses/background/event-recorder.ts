@@ -1,7 +1,7 @@
 /** Writes the events of a background run: at once when idle, in batches while a write is under way. */
 import type { ResponseObject, StreamEvent } from '../response.types.js';
-import type { TurnEnd } from '../run/turn-end.js';
-import type { Batch } from './event-log.repository.js';
+import type { TurnEnd } from '../record/turn-end.js';
+import type { Batch } from '../record/event-log.repository.js';
 
 export type Append = (batch: Batch) => Promise<void>;
 

@@ -1,9 +1,9 @@
 /** The stored events of a response, then live ones, until the terminal event (docs/contract/background.md). */
 import { Injectable } from '@nestjs/common';
 import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
-import { isTerminal } from '../response.state.js';
+import { isTerminal } from '../record/response.state.js';
 import type { StreamEvent } from '../response.types.js';
-import { EventLogRepository } from './event-log.repository.js';
+import { EventLogRepository } from '../record/event-log.repository.js';
 import { LiveEvents } from './live-events.js';
 
 const BATCH = 500;

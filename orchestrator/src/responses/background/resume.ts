@@ -15,9 +15,9 @@ import type {
   OutputItem,
   StreamEvent,
 } from '../response.types.js';
-import { PYTHON_TOOL } from '../run/turn.js';
+import { PYTHON_TOOL } from '../context/python-prompt.js';
 import type { Resumed } from '../run/response-run.js';
-import type { TurnEnd } from '../run/turn-end.js';
+import type { TurnEnd } from '../record/turn-end.js';
 
 const CUT_OFF =
   'The server was restarted while this code ran. Variables may be lost; files in /mnt/data are kept. Run it again if needed.';

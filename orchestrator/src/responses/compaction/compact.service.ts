@@ -9,10 +9,10 @@ import { ContextService, type Gathered } from '../context/context.service.js';
 import { checkFits } from '../context/context-window.js';
 import { PromptWriter } from '../context/prompt-writer.js';
 import { pythonTool } from '../context/python-prompt.js';
-import { unknownModel } from '../unknown-model.js';
+import { unknownModel } from '../context/unknown-model.js';
 import { UsageMeter } from '../run/usage.js';
 import type { CompactedResponse, CompactRequest } from './compact.schema.js';
-import { CompactionsService } from './compactions.service.js';
+import { CompactionSeal } from '../context/compaction-seal.js';
 
 const ASK = `The conversation above will be replaced by a summary that you write now; only the user's own messages are kept beside it. Write down, for yourself, everything that is needed to go on as if nothing had been lost:
 - what the user wants, and which instructions and preferences hold;
@@ -59,7 +59,7 @@ export class CompactService {
     private readonly models: ModelRegistry,
     private readonly context: ContextService,
     private readonly prompts: PromptWriter,
-    private readonly compactions: CompactionsService,
+    private readonly seal: CompactionSeal,
   ) {}
 
   /** `signal`: the caller went away. */
@@ -125,7 +125,7 @@ export class CompactService {
     return {
       id: newId.compaction(),
       type: 'compaction',
-      encrypted_content: this.compactions.close(projectId, { summary, containers }),
+      encrypted_content: this.seal.close(projectId, { summary, containers }),
     };
   }
 }

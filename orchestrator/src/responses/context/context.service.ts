@@ -6,14 +6,12 @@ import { newId } from '../../common/ids.js';
 import type { PageQuery } from '../../common/pagination.js';
 import { ENV } from '../../config/config.module.js';
 import type { Env } from '../../config/env.schema.js';
-import { CompactionsService, type Opened } from '../compaction/compactions.service.js';
+import { CompactionSeal, type Opened } from './compaction-seal.js';
 import { ConversationLookup } from '../conversation.lookup.js';
-import type { InputItem } from '../input.schema.js';
-import { ResponseRepository, type ResponseItemRow } from '../response.repository.js';
+import type { InputItem, StoredItem } from '../input.schema.js';
+import { ResponseRepository, type ResponseItemRow } from '../record/response.repository.js';
 import { addSizes, batchesOf, checkContextSize, type Size } from './context-limits.js';
 import { unansweredCall } from './messages.js';
-
-export type StoredItem = InputItem & { id: string };
 
 /** Which conversation a request goes on with, and what it adds. */
 export interface ContextRequest {
@@ -66,7 +64,7 @@ export class ContextService {
     @Inject(ENV) private readonly env: Pick<Env, 'MAX_BODY_BYTES'>,
     private readonly responses: ResponseRepository,
     private readonly conversations: ConversationLookup,
-    private readonly compactions: CompactionsService,
+    private readonly seal: CompactionSeal,
   ) {}
 
   /**
@@ -82,7 +80,7 @@ export class ContextService {
     const input = stored ?? (await this.input(projectId, request.input));
     const items: InputItem[] = [...earlier, ...input];
     this.checkAnswered(items);
-    const compactions = this.compactions.open(projectId, items, earlier.length);
+    const compactions = this.seal.open(projectId, items, earlier.length);
     return { input, items, compactions };
   }
 

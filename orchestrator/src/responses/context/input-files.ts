@@ -4,7 +4,7 @@ import { ApiError } from '../../common/api-error.js';
 import { FilesService, type StoredFile } from '../../files/files.service.js';
 import { BlobsService } from '../../storage/blobs.service.js';
 import type { InputItem } from '../input.schema.js';
-import type { ContainerContext } from './container-context.js';
+import type { ResponseContainer } from '../container/response-container.js';
 import type { PartNotes } from './messages.js';
 
 type MessagePart = Exclude<Extract<InputItem, { type: 'message' }>['content'], string>[number];
@@ -91,7 +91,7 @@ export class InputFiles {
   async place(
     projectId: string,
     { items, own }: { readonly items: readonly InputItem[]; readonly own: number },
-    container: ContainerContext | null,
+    container: ResponseContainer | null,
     vision: boolean,
   ): Promise<Pick<PartNotes, 'pathOf' | 'imageOf'>> {
     const paths = new Map<FilePart, string>();
@@ -138,7 +138,7 @@ export class InputFiles {
   private async intoContainer(
     projectId: string,
     { part, param, again }: PlacedPart,
-    container: ContainerContext,
+    container: ResponseContainer,
   ): Promise<string> {
     if (part.file_id) return container.addFile(part.file_id, `${param}.file_id`);
     const { name, data } = this.inline(part, param);

@@ -2,7 +2,7 @@
 import { visible } from '../../common/text.js';
 import type { LlmMessage, LlmPart, LlmToolCall } from '../../llm/llm.js';
 import type { InputItem } from '../input.schema.js';
-import { PYTHON_TOOL } from '../run/turn.js';
+import { PYTHON_TOOL } from './python-prompt.js';
 
 /** How the parts that are not text are to be told to the model. */
 export interface PartNotes {

@@ -2,7 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import type { LlmMessage, LlmTool } from '../../llm/llm.js';
 import type { Tool } from '../tool.schema.js';
-import type { ContainerContext } from './container-context.js';
+import type { ResponseContainer } from '../container/response-container.js';
 import type { Gathered } from './context.service.js';
 import { InputFiles } from './input-files.js';
 import { toMessages } from './messages.js';
@@ -16,7 +16,7 @@ export interface Prompt {
 
 export interface PromptOptions {
   /** Files of the conversation are put there; null leaves them where they are. */
-  readonly container: ContainerContext | null;
+  readonly container: ResponseContainer | null;
   /** The model is to know of the python tool; by default it is when there is a container. */
   readonly python?: boolean;
   readonly vision: boolean;

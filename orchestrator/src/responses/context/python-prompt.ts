@@ -1,7 +1,9 @@
 /** What a model is told of the python tool (docs/contract/code-interpreter.md). */
 import { visible } from '../../common/text.js';
 import type { LlmMessage, LlmTool } from '../../llm/llm.js';
-import { PYTHON_TOOL } from '../run/turn.js';
+
+/** The name by which a model calls it. */
+export const PYTHON_TOOL = 'python';
 
 export const pythonTool: LlmTool = {
   name: PYTHON_TOOL,

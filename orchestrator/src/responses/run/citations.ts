@@ -2,14 +2,8 @@
  * Which files a text cites, and where: the span covers exactly the `sandbox:` URL,
  * counted in Unicode code points, end exclusive.
  */
+import type { CitableFile } from '../container/response-container.js';
 import type { ContainerFileCitation } from '../response.types.js';
-
-/** A file that may be cited. `path` is absolute below `/mnt/data`. */
-export interface CitableFile {
-  readonly id: string;
-  readonly containerId: string;
-  readonly path: string;
-}
 
 export interface SandboxLink {
   /** UTF-16 offsets into the text. */

@@ -8,7 +8,7 @@ import {
 import { visible } from '../../common/text.js';
 import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import type { LlmFile, LlmMessage, LlmPart } from '../../llm/llm.js';
-import type { ContainerContext } from '../context/container-context.js';
+import type { ResponseContainer } from '../container/response-container.js';
 import { shortenLog } from '../context/messages.js';
 import type { CodeInterpreterCallItem, DraftEvent } from '../response.types.js';
 import type { PythonCall } from './turn.js';
@@ -17,7 +17,7 @@ export type ToolMessage = Extract<LlmMessage, { role: 'tool' }>;
 
 export interface PythonToolOptions {
   readonly executions: ExecutionService;
-  readonly context: ContainerContext;
+  readonly context: ResponseContainer;
   readonly responseId: string;
   readonly signal: AbortSignal;
   /** Data URL of a shown figure for models that can see; null sends a line of text. */

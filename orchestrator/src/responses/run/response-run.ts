@@ -9,7 +9,7 @@ import type { ExecutionService } from '../../containers/execution.service.js';
 import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import { LlmError, type LlmMessage, type LlmRequest, type LlmTool } from '../../llm/llm.js';
 import type { Model } from '../../llm/model.registry.js';
-import type { ContainerContext } from '../context/container-context.js';
+import type { ResponseContainer } from '../container/response-container.js';
 import type { Fit } from '../context/context-window.js';
 import type { DraftEvent } from '../response.types.js';
 import { cite } from './citations.js';
@@ -17,9 +17,10 @@ import { MessageWriter } from './message-writer.js';
 import { runPythonCall } from './python-tool.js';
 import { RunEnded } from './run-ended.js';
 import { firstChoice, laterChoice } from './tool-choice.js';
-import { PYTHON_TOOL, Turn, type TurnResult } from './turn.js';
-import type { RunDraft, TurnEnded } from './turn-end.js';
-import { type UsageCounts, UsageMeter } from './usage.js';
+import { PYTHON_TOOL } from '../context/python-prompt.js';
+import { Turn, type TurnResult } from './turn.js';
+import type { RunDraft, TurnEnded, UsageCounts } from '../record/turn-end.js';
+import { UsageMeter } from './usage.js';
 
 /** Turns of one response; a model that never comes to an end is stopped here. */
 const MAX_TURNS = 64;
@@ -38,7 +39,7 @@ export interface RunInput {
   /** Set when old messages may be left out to make room (`truncation: "auto"`). */
   readonly fit: Fit | null;
   /** Null when the request has no code_interpreter tool. */
-  readonly container: ContainerContext | null;
+  readonly container: ResponseContainer | null;
   readonly executions: ExecutionService;
   readonly imageUrl: ((file: ContainerFileRow) => Promise<string | null>) | null;
   readonly signal: AbortSignal;

@@ -1,7 +1,7 @@
 /** `tool_choice` of the request → what each turn asks of the model (docs/contract/code-interpreter.md). */
 import type { LlmToolChoice } from '../../llm/llm.js';
 import type { ToolChoice } from '../tool.schema.js';
-import { PYTHON_TOOL } from './turn.js';
+import { PYTHON_TOOL } from '../context/python-prompt.js';
 
 /** The first turn honours the choice. */
 export function firstChoice(choice: unknown): LlmToolChoice {

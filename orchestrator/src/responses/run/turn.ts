@@ -4,12 +4,11 @@
  */
 import { newId } from '../../common/ids.js';
 import { LlmError, type LlmEvent, type LlmFinish, type LlmToolCall, type LlmUsage } from '../../llm/llm.js';
+import { PYTHON_TOOL } from '../context/python-prompt.js';
 import type { DraftEvent, FunctionCallItem } from '../response.types.js';
 import { CodeArguments } from './code-arguments.js';
 import { type MessageHooks, MessageWriter } from './message-writer.js';
 import { ReasoningWriter } from './reasoning-writer.js';
-
-export const PYTHON_TOOL = 'python';
 
 export interface PythonCall {
   readonly kind: 'python';

@@ -1,13 +1,6 @@
 import type { LlmUsage } from '../../llm/llm.js';
+import type { UsageCounts } from '../record/turn-end.js';
 import type { Usage } from '../response.types.js';
-
-/** Tokens, added up. */
-export interface UsageCounts {
-  readonly input: number;
-  readonly cached: number;
-  readonly output: number;
-  readonly reasoning: number;
-}
 
 /** Adds up what all turns of a response used; `earlier` is what an earlier process counted. */
 export class UsageMeter {

@@ -1,7 +1,14 @@
 /** What is written down when the model has ended a turn, so that another process can go on from there. */
 import type { LlmFinish } from '../../llm/llm.js';
 import type { DraftEvent } from '../response.types.js';
-import type { UsageCounts } from './usage.js';
+
+/** Tokens, added up. */
+export interface UsageCounts {
+  readonly input: number;
+  readonly cached: number;
+  readonly output: number;
+  readonly reasoning: number;
+}
 
 /** What all turns that have ended add up to. Plain data: it is stored as it is. */
 export interface TurnEnd {

@@ -1,20 +1,20 @@
 /** Consumes the events of a run: writes the end down and hands every event on. */
 import { Injectable, Logger } from '@nestjs/common';
-import type { StoredItem } from './context/context.service.js';
-import { ConversationLookup } from './conversation.lookup.js';
-import { retry } from '../common/retry.js';
-import { isDatabaseOutage } from '../common/database-errors.js';
+import { ConversationLookup } from '../conversation.lookup.js';
+import { retry } from '../../common/retry.js';
+import { isDatabaseOutage } from '../../common/database-errors.js';
 import { leavesNothing, ResponseEndRepository } from './response-end.repository.js';
-import type { DraftEvent, ResponseObject, StreamEvent } from './response.types.js';
-import { Sequencer } from './run/sequencer.js';
-import type { RunDraft } from './run/turn-end.js';
+import type { DraftEvent, ResponseObject, StreamEvent } from '../response.types.js';
+import { Sequencer } from './sequencer.js';
+import type { RunDraft } from './turn-end.js';
+import type { StoredItem } from '../input.schema.js';
 
 /** Milliseconds for which the end of a response waits for the database. */
 const OUTAGE_MS = 60_000;
 
 @Injectable()
-export class ResponseStore {
-  private readonly logger = new Logger(ResponseStore.name);
+export class ResponseRecorder {
+  private readonly logger = new Logger(ResponseRecorder.name);
 
   constructor(
     private readonly ends: ResponseEndRepository,

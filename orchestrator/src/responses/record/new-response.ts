@@ -1,8 +1,8 @@
 /** The Response object as it is before anything happened (docs/contract/responses.md). */
-import { toUnix } from '../common/time.js';
-import type { CreateResponseRequest } from './response.schema.js';
-import type { ResponseObject } from './response.types.js';
-import type { CodeInterpreterTool } from './tool.schema.js';
+import { toUnix } from '../../common/time.js';
+import type { CreateResponseRequest } from '../response.schema.js';
+import type { ResponseObject } from '../response.types.js';
+import type { CodeInterpreterTool } from '../tool.schema.js';
 
 /** Tools as they are echoed: as sent, functions with their defaults filled in. */
 function echoTools(tools: CreateResponseRequest['tools']): unknown[] {

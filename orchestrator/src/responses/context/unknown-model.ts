@@ -1,4 +1,4 @@
-import { ApiError } from '../common/api-error.js';
+import { ApiError } from '../../common/api-error.js';
 
 /** A model in a request body that does not exist: 400, where a path would be 404 (docs/contract/models.md). */
 export const unknownModel = (id: string): ApiError =>

@@ -1,23 +1,24 @@
 /** Everything between an accepted request and a run that may begin: model, tools, container, context. */
 import { Inject, Injectable } from '@nestjs/common';
-import { ApiError } from '../common/api-error.js';
-import { ENV } from '../config/config.module.js';
-import type { Env } from '../config/env.schema.js';
-import { type ContainerFileRow, ContainerFilesService } from '../containers/container-files.service.js';
-import { ContainersService } from '../containers/containers.service.js';
-import { ExecutionService } from '../containers/execution.service.js';
-import type { LlmMessage, LlmTool } from '../llm/llm.js';
-import { type Model, ModelRegistry } from '../llm/model.registry.js';
-import { ContainerContext } from './context/container-context.js';
-import { ContextService, type StoredItem } from './context/context.service.js';
-import { checkFits, Fit, outputReserve } from './context/context-window.js';
-import { PromptWriter, toLlmTool } from './context/prompt-writer.js';
-import { ResponsePresenter } from './response.presenter.js';
-import type { CreateResponseRequest } from './response.schema.js';
-import { ResponseRun, type Resumed } from './run/response-run.js';
-import { isAllowed } from './run/tool-choice.js';
-import type { CodeInterpreterTool, Tool } from './tool.schema.js';
-import { unknownModel } from './unknown-model.js';
+import { ApiError } from '../../common/api-error.js';
+import { ENV } from '../../config/config.module.js';
+import type { Env } from '../../config/env.schema.js';
+import { type ContainerFileRow, ContainerFilesService } from '../../containers/container-files.service.js';
+import { ContainersService } from '../../containers/containers.service.js';
+import { ExecutionService } from '../../containers/execution.service.js';
+import type { LlmMessage, LlmTool } from '../../llm/llm.js';
+import { type Model, ModelRegistry } from '../../llm/model.registry.js';
+import { ResponseContainer } from '../container/response-container.js';
+import { ContextService } from '../context/context.service.js';
+import { checkFits, Fit, outputReserve } from '../context/context-window.js';
+import { PromptWriter, toLlmTool } from '../context/prompt-writer.js';
+import { ResponsePresenter } from '../response.presenter.js';
+import type { CreateResponseRequest } from '../response.schema.js';
+import { ResponseRun, type Resumed } from './response-run.js';
+import { isAllowed } from './tool-choice.js';
+import type { CodeInterpreterTool, Tool } from '../tool.schema.js';
+import { unknownModel } from '../context/unknown-model.js';
+import type { StoredItem } from '../input.schema.js';
 
 export interface PreparedRun {
   /** The request's own input as it is to be stored. */
@@ -143,10 +144,10 @@ export class RunFactory {
     projectId: string,
     tools: readonly Tool[],
     earlier: readonly string[],
-  ): ContainerContext | null {
+  ): ResponseContainer | null {
     const index = tools.findIndex((tool) => tool.type === 'code_interpreter');
     if (index < 0) return null;
-    return new ContainerContext(this.containers, this.containerFiles, {
+    return new ResponseContainer(this.containers, this.containerFiles, {
       projectId,
       tool: tools[index] as CodeInterpreterTool,
       param: `tools[${index}]`,
@@ -164,7 +165,7 @@ export class RunFactory {
     messages: readonly LlmMessage[];
     tools: readonly LlmTool[];
     fit: Fit | null;
-    container: ContainerContext | null;
+    container: ResponseContainer | null;
   }): ResponseRun {
     const { request, model, messages, tools, fit } = parts;
     return new ResponseRun({

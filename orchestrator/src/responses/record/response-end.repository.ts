@@ -1,14 +1,14 @@
 /** The one way in which a response ends, whoever ends it: what is written together, in one transaction. */
 import { Injectable } from '@nestjs/common';
-import type { Prisma } from '../database/generated/client.js';
-import { toJson } from '../database/json.js';
-import { PrismaService } from '../database/prisma.service.js';
-import { NOW } from '../database/sql.js';
-import { WriteGroup } from '../database/write-group.js';
-import type { EventType } from '../outbox/event.types.js';
-import { type Announcement, OutboxRepository } from '../outbox/outbox.repository.js';
+import type { Prisma } from '../../database/generated/client.js';
+import { toJson } from '../../database/json.js';
+import { PrismaService } from '../../database/prisma.service.js';
+import { NOW } from '../../database/sql.js';
+import { WriteGroup } from '../../database/write-group.js';
+import type { EventType } from '../../outbox/event.types.js';
+import { type Announcement, OutboxRepository } from '../../outbox/outbox.repository.js';
 import { sourcesOf } from './response.state.js';
-import type { ResponseObject, ResponseStatus, StreamEvent } from './response.types.js';
+import type { ResponseObject, ResponseStatus, StreamEvent } from '../response.types.js';
 
 export interface EndOptions {
   /** Only if this attempt still has it. */

@@ -20,7 +20,7 @@ const ownerOf = (projectId: string): string => `compaction:${projectId}`;
 
 /** Makes and reads the content of compaction items: clients keep it, and can neither read nor change it. */
 @Injectable()
-export class CompactionsService {
+export class CompactionSeal {
   constructor(private readonly box: SecretBox) {}
 
   close(projectId: string, compacted: Compacted): string {

@@ -9,8 +9,8 @@
  *    └─────────────┴────────► cancelled    by the caller, or the caller went away
  * ```
  */
-import { defineStates } from '../common/state-table.js';
-import type { ResponseStatus } from './response.types.js';
+import { defineStates } from '../../common/state-table.js';
+import type { ResponseStatus } from '../response.types.js';
 
 export const { transitions, canGo, sourcesOf, isTerminal, open } = defineStates<ResponseStatus>({
   queued: ['in_progress', 'failed', 'cancelled'],

@@ -8,7 +8,6 @@ import type { ContainerFileRow } from '../../containers/container-files.service.
 import type { ContainerFilesService } from '../../containers/container-files.service.js';
 import type { ContainerRow } from '../../containers/containers.service.js';
 import { type ContainersService, expired } from '../../containers/containers.service.js';
-import type { CitableFile } from '../run/citations.js';
 import type { AutoContainer, CodeInterpreterTool } from '../tool.schema.js';
 
 const AUTO_NAME = 'auto';
@@ -19,7 +18,14 @@ const KEEP_ALIVE_MS = 15_000;
 /** What `use` says of a container that nobody can use any more. */
 const GONE: readonly string[] = ['container_expired', 'not_found'];
 
-export interface ContainerContextOptions {
+/** A file that may be cited. `path` is absolute below `/mnt/data`. */
+export interface CitableFile {
+  readonly id: string;
+  readonly containerId: string;
+  readonly path: string;
+}
+
+export interface ResponseContainerOptions {
   readonly projectId: string;
   readonly tool: CodeInterpreterTool;
   /** JSON path of the tool in the request. */
@@ -29,7 +35,7 @@ export interface ContainerContextOptions {
   readonly idleMinutes: number;
 }
 
-export class ContainerContext {
+export class ResponseContainer {
   private container: Promise<ContainerRow> | null = null;
   private isRunning = false;
   private heldId: string | null = null;
@@ -42,7 +48,7 @@ export class ContainerContext {
   constructor(
     private readonly containers: ContainersService,
     private readonly files: ContainerFilesService,
-    private readonly options: ContainerContextOptions,
+    private readonly options: ResponseContainerOptions,
   ) {}
 
   /**

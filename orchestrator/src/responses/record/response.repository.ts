@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { Response, ResponseItem } from '../database/generated/client.js';
-import { PrismaService } from '../database/prisma.service.js';
-import { WriteGroup } from '../database/write-group.js';
-import type { InputItem } from './input.schema.js';
-import type { OutputItem, ResponseObject } from './response.types.js';
+import type { Response, ResponseItem } from '../../database/generated/client.js';
+import { PrismaService } from '../../database/prisma.service.js';
+import { WriteGroup } from '../../database/write-group.js';
+import type { InputItem } from '../input.schema.js';
+import type { OutputItem, ResponseObject } from '../response.types.js';
 
 export type ResponseRow = Response;
 export type ResponseItemRow = ResponseItem;

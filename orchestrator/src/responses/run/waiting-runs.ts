@@ -3,14 +3,14 @@
  * server died is told from one that runs; and when the server stops they have some seconds to end.
  */
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { LeaseKeeper, renewalMs } from '../common/lease-keeper.js';
-import { ENV } from '../config/config.module.js';
-import type { Env } from '../config/env.schema.js';
-import { QueuesLifecycle } from '../queues/queues.lifecycle.js';
-import { ResponseEndRepository } from './response-end.repository.js';
-import { ResponseLeaseRepository } from './response-lease.repository.js';
-import type { ResponseObject } from './response.types.js';
-import { RunEnded } from './run/run-ended.js';
+import { LeaseKeeper, renewalMs } from '../../common/lease-keeper.js';
+import { ENV } from '../../config/config.module.js';
+import type { Env } from '../../config/env.schema.js';
+import { QueuesLifecycle } from '../../queues/queues.lifecycle.js';
+import { ResponseEndRepository } from '../record/response-end.repository.js';
+import { ResponseLeaseRepository } from '../record/response-lease.repository.js';
+import type { ResponseObject } from '../response.types.js';
+import { RunEnded } from './run-ended.js';
 
 /** Milliseconds that a run has to end by itself when the server stops; then it ends as failed. */
 const LAST_MS = 10_000;

@@ -1,10 +1,10 @@
 /** Who runs a response, by the database's clock: leases of claims and of runs that a client waits for. */
 import { Inject, Injectable } from '@nestjs/common';
-import { ENV } from '../config/config.module.js';
-import type { Env } from '../config/env.schema.js';
-import { Prisma, type Response } from '../database/generated/client.js';
-import { PrismaService } from '../database/prisma.service.js';
-import { NOW } from '../database/sql.js';
+import { ENV } from '../../config/config.module.js';
+import type { Env } from '../../config/env.schema.js';
+import { Prisma, type Response } from '../../database/generated/client.js';
+import { PrismaService } from '../../database/prisma.service.js';
+import { NOW } from '../../database/sql.js';
 import { open, sourcesOf } from './response.state.js';
 
 /** Another attempt runs this response now, or it has ended: whoever gets this stops at once. */

@@ -1,11 +1,11 @@
 /** The events of background responses: written under a claim, read by any number of followers. */
 import { Injectable } from '@nestjs/common';
 import { PrismaService } from '../../database/prisma.service.js';
-import { ResponseEndRepository } from '../response-end.repository.js';
-import { FencedError } from '../response-lease.repository.js';
-import { open } from '../response.state.js';
+import { ResponseEndRepository } from './response-end.repository.js';
+import { FencedError } from './response-lease.repository.js';
+import { open } from './response.state.js';
 import type { ResponseObject, ResponseStatus, StreamEvent } from '../response.types.js';
-import type { TurnEnd } from '../run/turn-end.js';
+import type { TurnEnd } from './turn-end.js';
 
 /** What is written at once. */
 export interface Batch {
