@@ -10,6 +10,7 @@ import { FilesService } from '../files/files.service.js';
 import { SandboxError } from '../sandboxes/sandbox.driver.js';
 import type { ByteRange } from '../storage/blob.store.js';
 import { BlobsService, isContentGone } from '../storage/blobs.service.js';
+import { StorageBudget } from '../storage/storage-budget.js';
 import {
   ContainerFileRepository,
   type ContainerFileRow,
@@ -37,6 +38,7 @@ export class ContainerFilesService {
     private readonly files: FilesService,
     private readonly blobs: BlobsService,
     private readonly bindings: SandboxBindings,
+    private readonly budget: StorageBudget,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -74,7 +76,9 @@ export class ContainerFilesService {
     const file = await this.files.get(container.projectId, fileId, param);
     const copy = await this.rows.findCopyOf(container.id, fileId);
     const { filename, blobSha256: sha256, bytes } = file;
-    return copy ?? this.add(container, { filename, sha256, bytes, fileId });
+    if (copy) return copy;
+    const content = { filename, sha256, bytes, fileId };
+    return this.budget.holding(container.projectId, bytes, () => this.add(container, content));
   }
 
   async get(container: ContainerRow, id: string): Promise<ContainerFileRow> {

@@ -14,6 +14,7 @@ import { isUsable } from './container.state.js';
 import { ContainerHolds } from './holds.js';
 import { PathAllocator } from './path-allocator.js';
 import { BlobsService, isContentGone } from '../storage/blobs.service.js';
+import { StorageBudget } from '../storage/storage-budget.js';
 import { noteSubject } from '../idempotency/subjects.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
@@ -45,6 +46,7 @@ export class ContainersService {
     private readonly memory: ContainerMemory,
     private readonly holds: ContainerHolds,
     private readonly blobs: BlobsService,
+    private readonly budget: StorageBudget,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -71,14 +73,14 @@ export class ContainersService {
     };
     await noteSubject(id);
     const admission = this.memory.admission(row, this.bindings.busyIds());
-    const { container, aside, ended } = await this.containers
-      .insertWithinPool(row, files, admission)
-      .catch((error: unknown) => {
-        // One of its files was deleted since it was read.
-        if (isContentGone(error))
-          throw notFound.file(files.map((file) => file.fileId).join(', '), 'file_ids');
-        throw error;
-      });
+    const insert = () => this.containers.insertWithinPool(row, files, admission);
+    const total = files.reduce((sum, file) => sum + Number(file.bytes), 0);
+    const inserted = total === 0 ? insert() : this.budget.holding(projectId, total, insert);
+    const { container, aside, ended } = await inserted.catch((error: unknown) => {
+      // One of its files was deleted since it was read.
+      if (isContentGone(error)) throw notFound.file(files.map((file) => file.fileId).join(', '), 'file_ids');
+      throw error;
+    });
     this.bindings.putAside(aside);
     for (const each of ended) await this.letGo(each.id, each.sandboxId);
     if (container.id !== id && container.memoryBytes < bytes) throw smallerSession(container, request);

@@ -26,4 +26,15 @@ export abstract class StorageBudget {
 
   /** A grant of nothing yet. The caller releases it. */
   abstract open(projectId: string): StorageGrant;
+
+  /** Runs `work`, which writes rows for `bytes` of content that is stored already; first as {@link admit}. */
+  async holding<T>(projectId: string, bytes: number, work: () => Promise<T>): Promise<T> {
+    const grant = this.open(projectId);
+    try {
+      await grant.take(bytes);
+      return await work();
+    } finally {
+      grant.release();
+    }
+  }
 }
