@@ -210,7 +210,7 @@ export const envSchema = z.object({
 
   STORAGE_QUOTA_BYTES: bytes(
     '100g',
-    'Bytes a project may store: files, parts of uploads and files in containers, unless it has its own quota; 0 for no limit.',
+    'Bytes a project may store: files, parts of uploads, files in containers and files inside stored requests, unless it has its own quota; 0 for no limit.',
   ),
   DISK_FLOOR_BYTES: bytes(
     '1g',

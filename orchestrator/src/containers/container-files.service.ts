@@ -51,7 +51,8 @@ export class ContainerFilesService {
   async addInput(container: ContainerRow, content: StoredContent, again: boolean): Promise<ContainerFileRow> {
     const [known] = await this.rows.byPaths(container.id, [plainPath(content.filename)]);
     const same = known?.deletedAt === null && (again || known.blobSha256 === content.sha256);
-    return known && same ? known : this.add(container, content);
+    if (known && same) return known;
+    return this.budget.holding(container.projectId, content.bytes, () => this.add(container, content));
   }
 
   /**

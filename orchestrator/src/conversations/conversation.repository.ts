@@ -27,6 +27,10 @@ interface ItemsQuery {
 /** Items read in one go. */
 const READ_AT_ONCE = 500;
 
+/** Of an item `i` as it is shown, the content that its row only names included. */
+const BYTES = Prisma.raw(`(octet_length(i."item"::text) + coalesce((
+  SELECT sum(c."bytes") * 4 / 3 FROM "InlineContent" c WHERE c."conversationItemKey" = i."key"), 0))::float`);
+
 const rowsOf = (conversationId: string, items: readonly NewItem[]) =>
   items.map(({ id, item }) => ({ id, conversationId, item: toJson(item) }));
 
@@ -57,12 +61,17 @@ export class ConversationRepository {
     return this.prisma.conversation.update({ where: { id }, data: { metadata } });
   }
 
+  /** Content of its items is let go of at once; the rows go with the clean-up. */
   async markDeleted(id: string): Promise<boolean> {
-    const { count } = await this.prisma.conversation.updateMany({
-      where: { id, deletedAt: null },
-      data: { deletedAt: new Date() },
-    });
-    return count === 1;
+    const [row] = await this.prisma.$queryRaw<object[]>`
+      WITH deleted AS (
+        UPDATE "Conversation" SET "deletedAt" = ${NOW} WHERE "id" = ${id} AND "deletedAt" IS NULL RETURNING "id"
+      ), freed AS (
+        DELETE FROM "InlineContent" c USING "ConversationItem" i, deleted
+         WHERE i."conversationId" = deleted."id" AND c."conversationItemKey" = i."key"
+      )
+      SELECT "id" FROM deleted`;
+    return row !== undefined;
   }
 
   /** In the order given; an id that is there already is left alone. */
@@ -76,8 +85,8 @@ export class ConversationRepository {
   /** How many items it has, and bytes of JSON in them. */
   async size(conversationId: string): Promise<{ items: number; bytes: number }> {
     const [row] = await this.prisma.$queryRaw<{ items: bigint; bytes: bigint | null }[]>`
-      SELECT count(*) AS items, sum(octet_length("item"::text)) AS bytes
-        FROM "ConversationItem" WHERE "conversationId" = ${conversationId}`;
+      SELECT count(*) AS items, sum(${BYTES}) AS bytes
+        FROM "ConversationItem" i WHERE "conversationId" = ${conversationId}`;
     return { items: Number(row?.items ?? 0), bytes: Number(row?.bytes ?? 0) };
   }
 
@@ -114,7 +123,7 @@ export class ConversationRepository {
           ? Prisma.sql`AND "key" > ${afterKey}`
           : Prisma.sql`AND "key" < ${afterKey}`;
     const heads = await this.prisma.$queryRaw<{ key: bigint; bytes: number }[]>`
-      SELECT "key", octet_length("item"::text) AS bytes FROM "ConversationItem"
+      SELECT "key", ${BYTES} AS bytes FROM "ConversationItem" i
        WHERE "conversationId" = ${conversationId} ${isAfter}
        ORDER BY "key" ${order === 'asc' ? Prisma.sql`ASC` : Prisma.sql`DESC`} LIMIT ${limit + 1}`;
     let bytes = 0;

@@ -7,6 +7,7 @@ import type { Include } from '../responses/include.schema.js';
 import { ItemsService } from '../responses/items.service.js';
 import type { InputItem } from '../responses/input.schema.js';
 import { noteSubject } from '../idempotency/subjects.js';
+import { BlobsService } from '../storage/blobs.service.js';
 import {
   ConversationRepository,
   type ConversationItemRow,
@@ -30,6 +31,7 @@ export class ConversationsService {
   constructor(
     private readonly conversations: ConversationRepository,
     private readonly items: ItemsService,
+    private readonly blobs: BlobsService,
   ) {}
 
   async create(
@@ -37,13 +39,14 @@ export class ConversationsService {
     items: readonly InputItem[],
     metadata: Record<string, string>,
   ): Promise<ConversationObject> {
-    const stored = await this.items.accept(projectId, items);
     const row = { id: newId.conversation(), projectId, metadata };
     await noteSubject(row.id);
-    return presentConversation(
-      await this.conversations.insert(
-        row,
-        stored.map((item) => ({ id: item.id, item })),
+    return this.items.accept(projectId, items, async (stored) =>
+      presentConversation(
+        await this.conversations.insert(
+          row,
+          stored.map((item) => ({ id: item.id, item })),
+        ),
       ),
     );
   }
@@ -62,6 +65,7 @@ export class ConversationsService {
   async delete(projectId: string, id: string): Promise<void> {
     await this.get(projectId, id);
     if (!(await this.conversations.markDeleted(id))) throw unknown(id);
+    await this.blobs.freeUnused();
   }
 
   /** Adds items and shows them as a list (docs/contract/responses.md). */
@@ -72,11 +76,13 @@ export class ConversationsService {
     include: readonly Include[],
   ): Promise<Page<unknown>> {
     const row = await this.get(projectId, id);
-    const stored = await this.items.accept(projectId, items);
-    await this.conversations.append(
-      row.id,
-      stored.map((item) => ({ id: item.id, item })),
-    );
+    const stored = await this.items.accept(projectId, items, async (accepted) => {
+      await this.conversations.append(
+        row.id,
+        accepted.map((item) => ({ id: item.id, item })),
+      );
+      return accepted;
+    });
     const data = await this.items.showAll(projectId, stored, include);
     return {
       object: 'list',
@@ -124,6 +130,7 @@ export class ConversationsService {
     const row = await this.get(projectId, id);
     await this.item(row.id, itemId);
     await this.conversations.deleteItem(row.id, itemId);
+    await this.blobs.freeUnused();
     return presentConversation(row);
   }
 

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { BlobsService } from '../storage/blobs.service.js';
 import { ContextService } from './context/context.service.js';
+import { InlineContents } from './context/inline-contents.js';
 import type { Include } from './include.schema.js';
 import type { InputItem, StoredItem } from './input.schema.js';
 import { ResponsePresenter } from './response.presenter.js';
@@ -10,11 +12,21 @@ export class ItemsService {
   constructor(
     private readonly context: ContextService,
     private readonly presenter: ResponsePresenter,
+    private readonly inline: InlineContents,
+    private readonly blobs: BlobsService,
   ) {}
 
-  /** References resolved, ids and statuses filled in; ready to be stored. */
-  accept(projectId: string, items: readonly InputItem[]): Promise<StoredItem[]> {
-    return this.context.input(projectId, items);
+  /**
+   * Calls `store` with the items as they are to be stored: references resolved, ids and statuses filled in,
+   * large content in blobs, which are kept until then.
+   */
+  async accept<T>(
+    projectId: string,
+    items: readonly InputItem[],
+    store: (items: readonly StoredItem[]) => Promise<T>,
+  ): Promise<T> {
+    const accepted = await this.context.input(projectId, items);
+    return this.blobs.within(projectId, async (writer) => store(await this.inline.keep(writer, accepted)));
   }
 
   show(projectId: string, item: unknown, include: readonly Include[]): Promise<unknown> {

@@ -5,6 +5,7 @@
 import { Injectable } from '@nestjs/common';
 import { ContainerFileLookup } from '../files/container-file.lookup.js';
 import { BlobsService } from '../storage/blobs.service.js';
+import { InlineContents } from './context/inline-contents.js';
 import type { Include } from './response.schema.js';
 import type { CallOutputEntry, ResponseObject, StreamEvent } from './response.types.js';
 
@@ -73,6 +74,7 @@ export class ResponsePresenter {
   constructor(
     private readonly files: ContainerFileLookup,
     private readonly blobs: BlobsService,
+    private readonly inline: InlineContents,
   ) {}
 
   async event(projectId: string, event: StreamEvent, include: readonly Include[]): Promise<StreamEvent> {
@@ -109,10 +111,11 @@ export class ResponsePresenter {
 
   async item(
     projectId: string,
-    item: AnyItem,
+    stored: AnyItem,
     include: readonly Include[],
     room = new Room(),
   ): Promise<AnyItem> {
+    const item = await this.inline.restore(stored);
     switch (item.type) {
       case 'code_interpreter_call':
         return include.includes(OUTPUTS)

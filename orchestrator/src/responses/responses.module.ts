@@ -11,6 +11,7 @@ import { LiveEvents } from './background/live-events.js';
 import { CompactService } from './compaction/compact.service.js';
 import { CompactionSeal } from './context/compaction-seal.js';
 import { ContextService } from './context/context.service.js';
+import { InlineContents } from './context/inline-contents.js';
 import { InputFiles } from './context/input-files.js';
 import { PromptWriter } from './context/prompt-writer.js';
 import { InputTokensService } from './input-tokens.service.js';
@@ -38,6 +39,7 @@ import { WaitingRuns } from './run/waiting-runs.js';
     ResponseRecorder,
     ResponsePresenter,
     ContextService,
+    InlineContents,
     InputFiles,
     PromptWriter,
     InputTokensService,

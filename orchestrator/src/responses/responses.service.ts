@@ -3,6 +3,7 @@ import type { Caller } from '../auth/caller.js';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import type { Page, PageQuery } from '../common/pagination.js';
+import { BlobsService } from '../storage/blobs.service.js';
 import { WebhookTargets } from '../webhooks/target/target.service.js';
 import { noteSubject } from '../idempotency/subjects.js';
 import { BackgroundService } from './background/background.service.js';
@@ -46,6 +47,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     private readonly log: EventLogRepository,
     private readonly conversations: ConversationLookup,
     private readonly targets: WebhookTargets,
+    private readonly blobs: BlobsService,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -149,6 +151,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     if (isRunning(row.status))
       throw new ApiError('invalid_request', 'Cannot delete an in-progress response.');
     if (!(await this.responses.markDeleted(id))) throw notFound.response(id);
+    await this.blobs.freeUnused();
   }
 
   /** Input items, those inherited through `previous_response_id` included (docs/contract/responses.md). */
@@ -194,9 +197,15 @@ export class ResponsesService implements OnApplicationBootstrap {
     const { conversation } = initial;
     const lock = conversation ? await this.conversations.lock(projectId, conversation.id, initial.id) : null;
     try {
-      const prepared = await this.runs.prepare(projectId, request, model);
-      await noteSubject(initial.id);
-      if (initial.store) await this.responses.insert(toRow(caller, request, initial, prepared, createdAt));
+      const prepared = initial.store
+        ? await this.blobs.within(projectId, async (writer) => {
+            const run = await this.runs.prepare(projectId, request, model, { writer });
+            await noteSubject(initial.id);
+            await this.responses.insert(toRow(caller, request, initial, run, createdAt));
+            return run;
+          })
+        : await this.runs.prepare(projectId, request, model);
+      if (!initial.store) await noteSubject(initial.id);
       // From here on the row keeps the lock, until the response has ended.
       if (initial.background) lock?.leave();
       return { initial, prepared, lock };

@@ -27,6 +27,7 @@ export const KINDS: readonly Kind[] = [
   through('WebhookDelivery', 'WebhookAttempt', 'deliveryId'),
   own('WebhookDelivery'),
   own('WebhookEndpoint'),
+  own('InlineContent'),
   through('Conversation', 'ConversationItem', 'conversationId'),
   own('Conversation'),
   through('Response', 'ResponseEvent', 'responseId'),

@@ -10,7 +10,12 @@ const TRANSACTION = { maxWait: 60_000, timeout: 60_000 };
 const WALKED_AT = 'blobs-walked-at';
 
 /** Nothing points at it. New relations of Blob belong here; until then their foreign key protects it. */
-const UNUSED = { files: { none: {} }, uploadParts: { none: {} }, containerFiles: { none: {} } } as const;
+const UNUSED = {
+  files: { none: {} },
+  uploadParts: { none: {} },
+  containerFiles: { none: {} },
+  inlineContents: { none: {} },
+} as const;
 
 /** A note that content may have lost its last reference. */
 export interface FreedEntry {
@@ -85,6 +90,7 @@ export class BlobRepository {
            AND NOT EXISTS (SELECT FROM "File" f WHERE f."blobSha256" = b."sha256")
            AND NOT EXISTS (SELECT FROM "UploadPart" p WHERE p."blobSha256" = b."sha256")
            AND NOT EXISTS (SELECT FROM "ContainerFile" c WHERE c."blobSha256" = b."sha256")
+           AND NOT EXISTS (SELECT FROM "InlineContent" i WHERE i."blobSha256" = b."sha256")
         RETURNING b."sha256"`;
       const left = new Set(mine);
       const rows = await tx.blob.findMany({ where: { sha256: { in: hashes } }, select: { sha256: true } });

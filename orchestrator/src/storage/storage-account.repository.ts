@@ -69,6 +69,7 @@ export class StorageAccountRepository {
         SELECT "projectId", sum("bytes") AS bytes FROM (
           SELECT "projectId", "bytes" FROM "File"
           UNION ALL SELECT "projectId", "bytes" FROM "UploadPart"
+          UNION ALL SELECT "projectId", "bytes" FROM "InlineContent"
           UNION ALL SELECT "projectId", "bytes" FROM "ContainerFile" WHERE "deletedAt" IS NULL
         ) AS each GROUP BY "projectId"
       ), recorded AS (SELECT "projectId", sum("bytes") AS bytes FROM "StorageEntry" GROUP BY "projectId")

@@ -14,8 +14,8 @@ export interface StorageGrant {
 }
 
 /**
- * A project stores the sum of its files, of the parts of its pending uploads and of the files in its
- * containers. Content that several rows refer to counts once for each of them.
+ * A project stores the sum of its files, of the parts of its pending uploads, of the files in its
+ * containers and of those inside its stored items. Content that several rows refer to counts once for each of them.
  */
 export abstract class StorageBudget {
   /** Throws `storage_quota_exceeded` (400) when the project may not store `bytes` more now. */

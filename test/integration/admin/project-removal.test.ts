@@ -38,7 +38,7 @@ async function full(): Promise<{ id: string; key: string }> {
        SELECT '${id}-r1', g, '{}' FROM generate_series(1, ${MANY}) g`,
     `INSERT INTO "Conversation" ("id", "projectId") VALUES ('${id}-v', '${id}')`,
     `INSERT INTO "ConversationItem" ("id", "conversationId", "item")
-       SELECT 'i' || g, '${id}-v', '{}' FROM generate_series(1, ${MANY}) g`,
+       SELECT 'i' || g, '${id}-v', (CASE WHEN g > 600 THEN '{}' ELSE '{"content":[{"inline_content":{"sha256":"b-${id}"}}]}' END)::json FROM generate_series(1, ${MANY}) g`,
     `INSERT INTO "WebhookEndpoint" ("id", "projectId", "url", "events", "secret") VALUES ('${id}-w', '${id}', 'http://x', '{}', 's')`,
     `INSERT INTO "WebhookDelivery" ("id", "projectId", "url", "eventId", "eventType", "subjectId", "payload", "status")
        SELECT '${id}-d' || g, '${id}', 'http://x', 'e', 't', 's', '{}', 'delivered' FROM generate_series(1, 600) g`,

@@ -10,6 +10,8 @@ const MIB = 1024 * 1024;
 const LONGEST_WAIT_MS = 2_000;
 /** The same for bodies of 33 MB, of which fifty once cost everybody twelve seconds on an idle machine. */
 const LONGEST_WAIT_LARGE_MS = 8_000;
+/** What one request may cost at most: milliseconds of the event loop, and megabytes. Printed beside what it did cost. */
+const AIM = { lateMs: 50, megabytes: 64 };
 /** One key's bodies are read two at a time. */
 const MANY_BODIES_MS = 300_000;
 
@@ -42,10 +44,10 @@ function tell(name: string, { count, longestMs }: Waits, late: number, bytes: nu
   const numbers = [
     `${count} asked`,
     `longest ${Math.round(longestMs)} ms`,
-    `loop ${Math.round(late * 1000)} ms late`,
+    `loop ${Math.round(late * 1000)} ms late (aim ${AIM.lateMs})`,
   ];
   process.stderr.write(
-    `  ${name}: ${numbers.join(', ')}, memory ${bytes < 0 ? '' : '+'}${Math.round(bytes / MIB)} MB\n`,
+    `  ${name}: ${numbers.join(', ')}, memory ${bytes < 0 ? '' : '+'}${Math.round(bytes / MIB)} MB (aim ${AIM.megabytes})\n`,
   );
 }
 

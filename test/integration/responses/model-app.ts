@@ -13,11 +13,18 @@ export interface ModelApp extends AdminApp {
   respond(key: string, name: string, body?: object): Promise<Answer>;
 }
 
-/** `models`: one for each test, so that their scripts do not meet. */
-export async function startModelApp(models: readonly string[]): Promise<ModelApp> {
+/** `models`: one for each test, so that their scripts do not meet. `settings`: of their provider. */
+export async function startModelApp(models: readonly string[], settings: object = {}): Promise<ModelApp> {
   const model = new ModelEndpoint();
   await model.start();
-  const provider = { name: 'fake', base_url: model.url, models, max_retries: 0, timeout_ms: 60_000 };
+  const provider = {
+    name: 'fake',
+    base_url: model.url,
+    models,
+    max_retries: 0,
+    timeout_ms: 60_000,
+    ...settings,
+  };
   const server = await startAdminApp({
     MODEL_PROVIDERS: JSON.stringify([provider]),
     RESPONSE_LEASE_SECONDS: String(LEASE),

@@ -321,7 +321,7 @@ export class BackgroundService {
     );
     const containers = await this.executions.containersOfResponse(row.id);
     const model = await this.runs.check(request);
-    return this.runs.prepare(row.projectId, request, model, { input, containers });
+    return this.runs.prepare(row.projectId, request, model, { attempt: { input, containers } });
   }
 
   private async earlier({ row }: Claim): Promise<Earlier> {

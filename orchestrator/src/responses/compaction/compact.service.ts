@@ -7,6 +7,7 @@ import { LlmError, type LlmEvent, type LlmMessage, type LlmRequest, type LlmUsag
 import { type Model, ModelRegistry } from '../../llm/model.registry.js';
 import { ContextService, type Gathered } from '../context/context.service.js';
 import { checkFits } from '../context/context-window.js';
+import { InlineContents } from '../context/inline-contents.js';
 import { PromptWriter } from '../context/prompt-writer.js';
 import { pythonTool } from '../context/python-prompt.js';
 import { unknownModel } from '../context/unknown-model.js';
@@ -60,6 +61,7 @@ export class CompactService {
     private readonly context: ContextService,
     private readonly prompts: PromptWriter,
     private readonly seal: CompactionSeal,
+    private readonly inline: InlineContents,
   ) {}
 
   /** `signal`: the caller went away. */
@@ -81,9 +83,19 @@ export class CompactService {
       id: newId.response(),
       object: 'response.compaction',
       created_at: toUnix(new Date()),
-      output: [...userMessages(gathered), this.item(projectId, gathered, text)],
+      output: [...(await this.userMessages(gathered)), this.item(projectId, gathered, text)],
       usage: meter.total(),
     };
+  }
+
+  private async userMessages({ items }: Gathered) {
+    const messages = [];
+    for (const item of items) {
+      if (item.type !== 'message' || item.role !== 'user') continue;
+      const whole = await this.inline.restore(item);
+      messages.push({ ...whole, id: item.id ?? newId.message(), status: 'completed' });
+    }
+    return messages;
   }
 
   private async model(id: string): Promise<Model> {
@@ -129,8 +141,3 @@ export class CompactService {
     };
   }
 }
-
-const userMessages = ({ items }: Gathered) =>
-  items
-    .filter((item) => item.type === 'message' && item.role === 'user')
-    .map((item) => ({ ...item, id: item.id ?? newId.message(), status: 'completed' }));

@@ -5,6 +5,8 @@ import { FilesService, type StoredFile } from '../../files/files.service.js';
 import { BlobsService } from '../../storage/blobs.service.js';
 import type { InputItem } from '../input.schema.js';
 import type { ResponseContainer } from '../container/response-container.js';
+import { splitDataUrl } from './data-url.js';
+import { InlineContents, inlineOf } from './inline-contents.js';
 import type { PartNotes } from './messages.js';
 
 type MessagePart = Exclude<Extract<InputItem, { type: 'message' }>['content'], string>[number];
@@ -13,8 +15,6 @@ type FilePart = Extract<MessagePart, { type: 'input_file' | 'input_image' }>;
 /** An image that a model is shown by its `file_id`, and all of them together. */
 export const MAX_IMAGE_BYTES = 20 * 1024 * 1024;
 const MAX_IMAGE_BYTES_IN_ALL = 50 * 1024 * 1024;
-/** Longest head of a data URL: a type of content and its parameters. */
-const MOST_HEAD = 256;
 const NOT_BASE64 = /[^A-Za-z0-9+/_=-]/;
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/png': 'png',
@@ -22,15 +22,6 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'image/gif': 'gif',
   'image/webp': 'webp',
 };
-
-/** Type and base64 of a data URL; bare base64 has no type. Null for a data URL of another kind. */
-function splitDataUrl(text: string): { mime: string; base64: string } | null {
-  if (!text.startsWith('data:')) return { mime: '', base64: text };
-  const comma = text.slice(0, MOST_HEAD).indexOf(',');
-  const head = text.slice('data:'.length, Math.max(comma, 0));
-  if (!head.endsWith(';base64')) return null;
-  return { mime: head.split(';', 1)[0]!, base64: text.slice(comma + 1) };
-}
 
 /** Padding at the end, or none. */
 const isPadded = (base64: string): boolean => {
@@ -82,6 +73,7 @@ export class InputFiles {
   constructor(
     private readonly files: FilesService,
     private readonly blobs: BlobsService,
+    private readonly inlineContents: InlineContents,
   ) {}
 
   /**
@@ -118,8 +110,10 @@ export class InputFiles {
     let room = MAX_IMAGE_BYTES_IN_ALL;
     for (const { part, param, again } of parts.toReversed()) {
       if (part.type !== 'input_image') continue;
-      if (part.image_url) {
-        images.set(part, part.image_url);
+      const inline = inlineOf(part);
+      const url = inline ? await this.inlineContents.textOf(inline) : part.image_url;
+      if (url) {
+        images.set(part, url);
         continue;
       }
       await unlessGone(again, async () => {
@@ -141,6 +135,8 @@ export class InputFiles {
     container: ResponseContainer,
   ): Promise<string> {
     if (part.file_id) return container.addFile(part.file_id, `${param}.file_id`);
+    const inline = inlineOf(part);
+    if (inline) return container.addContent({ filename: nameOf(part, inline.head), ...inline }, again);
     const { name, data } = this.inline(part, param);
     const blob = await this.blobs.write(data, { projectId });
     return container.addContent({ filename: name, ...blob }, again);
@@ -148,14 +144,14 @@ export class InputFiles {
 
   private async check(projectId: string, part: FilePart, param: string): Promise<void> {
     if (part.file_id) await this.files.get(projectId, part.file_id, `${param}.file_id`);
-    else this.inline(part, param);
+    else if (!inlineOf(part)) this.inline(part, param);
   }
 
   private inline(part: FilePart, param: string): { name: string; data: Buffer } {
     if (part.type === 'input_file') {
       if (part.file_data)
         return {
-          name: part.filename ?? 'file',
+          name: nameOf(part, ''),
           data: decodeInline(part.file_data, `${param}.file_data`).data,
         };
       if (part.file_url) {
@@ -184,8 +180,8 @@ export class InputFiles {
         { param: `${param}.image_url` },
       );
     }
-    const { mime, data } = decodeInline(part.image_url, `${param}.image_url`);
-    return { name: `image.${EXTENSIONS[mime] ?? 'png'}`, data };
+    const { data } = decodeInline(part.image_url, `${param}.image_url`);
+    return { name: nameOf(part, part.image_url), data };
   }
 
   private async imageUrl(file: StoredFile): Promise<string> {
@@ -195,6 +191,12 @@ export class InputFiles {
     const mime = Object.entries(EXTENSIONS).find(([, each]) => each === extension)?.[0] ?? 'image/png';
     return `data:${mime};base64,${Buffer.concat(chunks).toString('base64')}`;
   }
+}
+
+/** `head`: what stands before its base64. */
+function nameOf(part: FilePart, head: string): string {
+  if (part.type === 'input_file') return part.filename ?? 'file';
+  return `image.${EXTENSIONS[splitDataUrl(head)?.mime ?? ''] ?? 'png'}`;
 }
 
 /** A file of an earlier turn may have been deleted since. */

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { Response, ResponseItem } from '../../database/generated/client.js';
+import { Prisma, type Response, type ResponseItem } from '../../database/generated/client.js';
 import { PrismaService } from '../../database/prisma.service.js';
+import { NOW } from '../../database/sql.js';
 import { WriteGroup } from '../../database/write-group.js';
 import type { InputItem } from '../input.schema.js';
 import type { OutputItem, ResponseObject } from '../response.types.js';
@@ -53,6 +54,10 @@ export interface ItemHead {
   readonly kind: 'input' | 'output';
   readonly bytes: number;
 }
+
+/** Of an item `i` as it is shown, the content that its row only names included. */
+const BYTES = Prisma.raw(`(octet_length(i."item"::text) + coalesce((
+  SELECT sum(c."bytes") * 4 / 3 FROM "InlineContent" c WHERE c."responseItemKey" = i."key"), 0))::bigint`);
 
 @Injectable()
 export class ResponseRepository {
@@ -125,8 +130,8 @@ export class ResponseRepository {
   /** How much each of these responses holds; those without items are left out. */
   async sizes(responseIds: readonly string[]): Promise<ResponseSize[]> {
     const rows = await this.prisma.$queryRaw<{ id: string; items: bigint; bytes: bigint }[]>`
-      SELECT "responseId" AS id, count(*) AS items, sum(octet_length("item"::text)) AS bytes
-        FROM "ResponseItem" WHERE "responseId" = ANY(${[...responseIds]}) GROUP BY "responseId"`;
+      SELECT "responseId" AS id, count(*) AS items, sum(${BYTES}) AS bytes
+        FROM "ResponseItem" i WHERE "responseId" = ANY(${[...responseIds]}) GROUP BY "responseId"`;
     return rows.map(({ id, items, bytes }) => ({ id, items: Number(items), bytes: Number(bytes) }));
   }
 
@@ -141,9 +146,10 @@ export class ResponseRepository {
   /** Items without their content, in the order within each response. */
   async itemHeads(responseIds: readonly string[]): Promise<ItemHead[]> {
     const rows = await this.prisma.$queryRaw<(Omit<ItemHead, 'bytes'> & { bytes: bigint })[]>`
-      SELECT "key", "id", "responseId", "kind"::text AS kind, octet_length("item"::text)::bigint AS bytes
-        FROM "ResponseItem" WHERE "responseId" = ANY(${[...responseIds]})
-       ORDER BY "ResponseItem"."kind", "position"`;
+      SELECT "key", "id", "responseId", "kind"::text AS kind,
+             ${BYTES} AS bytes
+        FROM "ResponseItem" i WHERE "responseId" = ANY(${[...responseIds]})
+       ORDER BY i."kind", "position"`;
     return rows.map((row) => ({ ...row, bytes: Number(row.bytes) }));
   }
 
@@ -151,7 +157,7 @@ export class ResponseRepository {
   async findItems(projectId: string, itemIds: readonly string[]): Promise<ItemHead[]> {
     const rows = await this.prisma.$queryRaw<(Omit<ItemHead, 'bytes'> & { bytes: bigint })[]>`
       SELECT DISTINCT ON (i."id") i."key", i."id", i."responseId", i."kind"::text AS kind,
-             octet_length(i."item"::text)::bigint AS bytes
+             ${BYTES} AS bytes
         FROM "ResponseItem" i JOIN "Response" r ON r."id" = i."responseId"
        WHERE i."projectId" = ${projectId} AND i."id" = ANY(${[...itemIds]}) AND r."deletedAt" IS NULL
        ORDER BY i."id", i."key" DESC`;
@@ -163,12 +169,17 @@ export class ResponseRepository {
     return this.prisma.responseItem.findMany({ where: { key: { in: [...keys] } } });
   }
 
+  /** Its content is let go of at once; its rows go with the clean-up. */
   async markDeleted(id: string): Promise<boolean> {
-    const { count } = await this.prisma.response.updateMany({
-      where: { id, deletedAt: null },
-      data: { deletedAt: new Date() },
-    });
-    return count === 1;
+    const [row] = await this.prisma.$queryRaw<object[]>`
+      WITH deleted AS (
+        UPDATE "Response" SET "deletedAt" = ${NOW} WHERE "id" = ${id} AND "deletedAt" IS NULL RETURNING "id"
+      ), freed AS (
+        DELETE FROM "InlineContent" c USING "ResponseItem" i, deleted
+         WHERE i."responseId" = deleted."id" AND c."responseItemKey" = i."key"
+      )
+      SELECT "id" FROM deleted`;
+    return row !== undefined;
   }
 
   outputOf(items: readonly ResponseItemRow[]): OutputItem[] {

@@ -8,9 +8,11 @@ import { ContainersService } from '../../containers/containers.service.js';
 import { ExecutionService } from '../../containers/execution.service.js';
 import type { LlmMessage, LlmTool } from '../../llm/llm.js';
 import { type Model, ModelRegistry } from '../../llm/model.registry.js';
+import type { BlobWriter } from '../../storage/blobs.service.js';
 import { ResponseContainer } from '../container/response-container.js';
-import { ContextService } from '../context/context.service.js';
+import { ContextService, type Gathered } from '../context/context.service.js';
 import { checkFits, Fit, outputReserve } from '../context/context-window.js';
+import { InlineContents } from '../context/inline-contents.js';
 import { PromptWriter, toLlmTool } from '../context/prompt-writer.js';
 import { ResponsePresenter } from '../response.presenter.js';
 import type { CreateResponseRequest } from '../response.schema.js';
@@ -40,6 +42,14 @@ export interface EarlierAttempt {
   readonly containers: readonly string[];
 }
 
+type Settings = Omit<CreateResponseRequest, 'input'>;
+
+export interface PrepareOptions {
+  readonly attempt?: EarlierAttempt | undefined;
+  /** Large content inside the input goes there; set when the input is about to be stored. */
+  readonly writer?: BlobWriter | undefined;
+}
+
 @Injectable()
 export class RunFactory {
   constructor(
@@ -50,6 +60,7 @@ export class RunFactory {
     private readonly containerFiles: ContainerFilesService,
     private readonly executions: ExecutionService,
     private readonly presenter: ResponsePresenter,
+    private readonly inline: InlineContents,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -66,15 +77,16 @@ export class RunFactory {
     projectId: string,
     request: CreateResponseRequest,
     model: Model,
-    attempt?: EarlierAttempt,
+    { attempt, writer }: PrepareOptions = {},
   ): Promise<PreparedRun> {
     const tools = request.tools ?? [];
-    const gathered = await this.context.gather(projectId, request, attempt?.input);
+    const asked = await this.context.gather(projectId, request, attempt?.input);
     const container = this.container(projectId, tools, [
       ...(attempt?.containers ?? []),
-      ...this.context.containersOf(gathered),
+      ...this.context.containersOf(asked),
     ]);
     await container?.prepare();
+    const gathered = writer ? await this.keepInline(writer, asked) : asked;
     const prompt = await this.prompts.write(projectId, request, gathered, {
       container,
       vision: model.vision,
@@ -89,6 +101,8 @@ export class RunFactory {
     const fit = request.truncation === 'auto' ? new Fit(window, prompt.hasSystemText) : null;
     const messages = fit ? await fit.truncate(prompt.messages) : prompt.messages;
     if (!fit) await checkFits(messages, window);
+    // A run may be long, and what it was asked for may be large.
+    const { input: _, ...settings } = request;
     return {
       input: gathered.input,
       start: (responseId, signal, resumed, files = []) => {
@@ -98,7 +112,7 @@ export class RunFactory {
           signal,
           resumed: resumed ?? null,
           model,
-          request,
+          request: settings,
           messages,
           tools: llmTools,
           fit,
@@ -106,6 +120,12 @@ export class RunFactory {
         });
       },
     };
+  }
+
+  private async keepInline(writer: BlobWriter, gathered: Gathered): Promise<Gathered> {
+    const input = await this.inline.keep(writer, gathered.input);
+    const earlier = gathered.items.slice(0, gathered.items.length - input.length);
+    return { ...gathered, input, items: [...earlier, ...input] };
   }
 
   private checkTools(tools: readonly Tool[], choice: unknown, model: Model): void {
@@ -161,7 +181,7 @@ export class RunFactory {
     signal: AbortSignal;
     resumed: Resumed | null;
     model: Model;
-    request: CreateResponseRequest;
+    request: Settings;
     messages: readonly LlmMessage[];
     tools: readonly LlmTool[];
     fit: Fit | null;
@@ -200,7 +220,7 @@ export class RunFactory {
 }
 
 /** Only what can be seen is asked for (docs/contract/responses.md). */
-const asksLogprobs = (request: CreateResponseRequest): boolean =>
+const asksLogprobs = (request: Settings): boolean =>
   (request.include ?? []).includes('message.output_text.logprobs');
 
 /** The tools that `tool_choice` names and that must therefore be in `tools`. */
