@@ -153,6 +153,24 @@ describe('bodies of 33 MB', () => {
       LONGEST_WAIT_LARGE_MS,
     );
     expect([reply.status, reply.body]).toMatchObject([200, { status: 'completed' }]);
+    const shown = await unnoticed(
+      'the same file, shown',
+      () => attacker.get(`/responses/${(reply.body as { id: string }).id}/input_items`),
+      LONGEST_WAIT_LARGE_MS,
+    );
+    expect(JSON.stringify(shown.body)).toContain(message.content[0]!.file_data);
+  });
+
+  it('a program of 10 MB, run and shown, holds nobody up', async () => {
+    const code = `print:1${' '.repeat(10 * MIB - 10)}`;
+    const { body } = await attacker.post('/containers', { name: 'long' });
+    const path = `/containers/${(body as { id: string }).id}/executions`;
+    const run = () => attacker.post(path, JSON.stringify({ code }));
+    expect((await unnoticed('a program of 10 MB', run)).status).toBe(200);
+    expect((await unnoticed('its execution, shown', () => attacker.get(path))).status).toBe(200);
+    const asked = JSON.stringify({ model: 'python', input: code, tools: JSON.parse(`{${TOOL}}`).tools });
+    const reply = await unnoticed('the model python, 10 MB', () => attacker.post('/responses', asked));
+    expect([reply.status, reply.body]).toMatchObject([200, { status: 'completed' }]);
   });
 
   it(
