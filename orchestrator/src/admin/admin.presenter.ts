@@ -1,13 +1,12 @@
 import { toUnix, toUnixOrNull } from '../common/time.js';
 import type { MemorySize } from '../config/env.schema.js';
-import type { AdminContainerRow } from './admin-container.repository.js';
-import type { AdminExecutionRow } from './admin-execution.repository.js';
+import type { ContainerRow, ExecutionSummary } from '../containers/inventory.lookup.js';
 import type { AdminContainerObject, AdminExecutionObject } from './admin.schema.js';
 
-const isIdleTooLong = (row: AdminContainerRow, now: Date): boolean =>
+const isIdleTooLong = (row: ContainerRow, now: Date): boolean =>
   now.getTime() >= row.lastActiveAt.getTime() + row.idleMinutes * 60_000;
 
-export function presentContainer(row: AdminContainerRow, now = new Date()): AdminContainerObject {
+export function presentContainer(row: ContainerRow, now = new Date()): AdminContainerObject {
   return {
     id: row.id,
     object: 'container',
@@ -27,7 +26,7 @@ export function presentContainer(row: AdminContainerRow, now = new Date()): Admi
 }
 
 /** `code` is shown only to those who asked for it. */
-export function presentExecution(row: AdminExecutionRow, code?: string): AdminExecutionObject {
+export function presentExecution(row: ExecutionSummary, code?: string): AdminExecutionObject {
   return {
     id: row.id,
     object: 'container.execution',

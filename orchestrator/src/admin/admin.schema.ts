@@ -15,8 +15,6 @@ const EXECUTION_STATUSES = [
   'failed',
 ] as const;
 
-export type AdminExecutionStatus = (typeof EXECUTION_STATUSES)[number];
-
 export const listContainersQuery = pageQuery().extend({
   project_id: queryText().optional(),
   status: z

@@ -2,9 +2,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { type Page, toPage } from '../common/pagination.js';
 import { ContainersService } from '../containers/containers.service.js';
-import { AdminContainerRepository, type AdminContainerRow } from './admin-container.repository.js';
+import {
+  ContainerInventory,
+  type ContainerRow,
+  ExecutionInventory,
+  type ExecutionSummary,
+} from '../containers/inventory.lookup.js';
 import { notFoundHere } from './admin-errors.js';
-import { AdminExecutionRepository, type AdminExecutionRow } from './admin-execution.repository.js';
 import { presentContainer, presentExecution } from './admin.presenter.js';
 import type {
   AdminContainerObject,
@@ -19,8 +23,8 @@ export class InventoryService {
   private readonly logger = new Logger(InventoryService.name);
 
   constructor(
-    private readonly containerRows: AdminContainerRepository,
-    private readonly executionRows: AdminExecutionRepository,
+    private readonly containerRows: ContainerInventory,
+    private readonly executionRows: ExecutionInventory,
     private readonly containers: ContainersService,
   ) {}
 
@@ -71,14 +75,14 @@ export class InventoryService {
   }
 
   private async code(
-    rows: readonly AdminExecutionRow[],
+    rows: readonly ExecutionSummary[],
     query: ExecutionQuery,
   ): Promise<ReadonlyMap<string, string>> {
     if (!query.include?.includes('code')) return new Map();
     return this.executionRows.codeOf(rows.map((row) => row.id));
   }
 
-  private async container(id: string): Promise<AdminContainerRow> {
+  private async container(id: string): Promise<ContainerRow> {
     const row = await this.containerRows.find(id);
     if (!row) throw notFoundHere.container(id);
     return row;

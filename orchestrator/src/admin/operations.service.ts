@@ -10,8 +10,7 @@ import { JobScheduler } from '../queues/job-scheduler.js';
 import { RetentionService } from '../retention/retention.service.js';
 import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
-import { AdminContainerRepository } from './admin-container.repository.js';
-import { AdminExecutionRepository } from './admin-execution.repository.js';
+import { ContainerInventory, ExecutionInventory } from '../containers/inventory.lookup.js';
 import type { DrainObject, PoolObject, QueueObject, SweepObject } from './operations.schema.js';
 
 @Injectable()
@@ -21,8 +20,8 @@ export class OperationsService {
   constructor(
     private readonly pool: SandboxPool,
     private readonly driver: SandboxDriver,
-    private readonly containers: AdminContainerRepository,
-    private readonly executions: AdminExecutionRepository,
+    private readonly containers: ContainerInventory,
+    private readonly executions: ExecutionInventory,
     private readonly sweeper: SweepService,
     private readonly retention: RetentionService,
     private readonly draining: DrainService,

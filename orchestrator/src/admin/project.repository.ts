@@ -15,14 +15,6 @@ export interface ProjectChange {
   readonly concurrentRuns?: number | null | undefined;
 }
 
-/** What stands in the way of deleting a project. */
-export interface ProjectContents {
-  readonly containers: number;
-  readonly files: number;
-  readonly responses: number;
-  readonly conversations: number;
-}
-
 const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput => ({
   ...(change.name === undefined ? {} : { name: change.name }),
   ...(change.status === undefined ? {} : { status: change.status }),
@@ -70,15 +62,5 @@ export class ProjectRepository {
       data: present(change),
     });
     return row ?? null;
-  }
-
-  async contents(id: string): Promise<ProjectContents> {
-    const [containers, files, responses, conversations] = await Promise.all([
-      this.prisma.container.count({ where: { projectId: id, status: { not: 'deleted' } } }),
-      this.prisma.file.count({ where: { projectId: id } }),
-      this.prisma.response.count({ where: { projectId: id, deletedAt: null } }),
-      this.prisma.conversation.count({ where: { projectId: id, deletedAt: null } }),
-    ]);
-    return { containers, files, responses, conversations };
   }
 }

@@ -6,7 +6,8 @@ import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { ProjectRemoval } from '../retention/project-removal.service.js';
 import { notFoundHere } from './admin-errors.js';
 import { presentKey, presentProject } from './project.presenter.js';
-import { type ProjectContents, ProjectRepository, type ProjectRow } from './project.repository.js';
+import { type ProjectContents, ProjectContentsService } from './project-contents.js';
+import { ProjectRepository, type ProjectRow } from './project.repository.js';
 import type {
   CreateProjectRequest,
   KeyObject,
@@ -24,6 +25,7 @@ export class ProjectsService {
 
   constructor(
     private readonly projects: ProjectRepository,
+    private readonly contents: ProjectContentsService,
     private readonly auth: AuthService,
     private readonly removal: ProjectRemoval,
   ) {}
@@ -73,7 +75,7 @@ export class ProjectsService {
    */
   async remove(id: string, force: boolean): Promise<boolean> {
     await this.find(id);
-    if (!force) refuseUnlessEmpty(await this.projects.contents(id));
+    if (!force) refuseUnlessEmpty(await this.contents.of(id));
     await this.removal.mark(id);
     this.auth.forget();
     this.logger.warn({ projectId: id, force }, 'project deleted');

@@ -7,7 +7,10 @@ import { notFoundHere } from './admin-errors.js';
 import type { ListUsageQuery, UsageObject, UsageQuery } from './admin.schema.js';
 import { ProjectRepository, type ProjectRow } from './project.repository.js';
 import { StorageAccountRepository } from '../storage/storage-account.repository.js';
-import { type Period, UsageRepository } from './usage.repository.js';
+import type { Period } from '../common/period.js';
+import { ContainerInventory, ExecutionInventory } from '../containers/inventory.lookup.js';
+import { FilesService } from '../files/files.service.js';
+import { ResponseUsage } from '../responses/response-usage.lookup.js';
 
 const NO_FILES = { count: 0, bytes: 0 };
 
@@ -21,7 +24,10 @@ const periodOf = (query: UsageQuery): Period => ({ from: asDate(query.from), to:
 export class UsageService {
   constructor(
     private readonly projects: ProjectRepository,
-    private readonly usage: UsageRepository,
+    private readonly containers: ContainerInventory,
+    private readonly executions: ExecutionInventory,
+    private readonly files: FilesService,
+    private readonly responses: ResponseUsage,
     private readonly accounts: StorageAccountRepository,
     @Inject(ENV) private readonly env: Env,
   ) {}
@@ -44,11 +50,11 @@ export class UsageService {
     const ids = projects.map((project) => project.id);
     const [stored, containers, files, containerFiles, executions, responses] = await Promise.all([
       this.accounts.usedBy(ids),
-      this.usage.containers(ids),
-      this.usage.files(ids),
-      this.usage.containerFiles(ids),
-      this.usage.executions(ids, period),
-      this.usage.responses(ids, period),
+      this.containers.use(ids),
+      this.files.use(ids),
+      this.containers.useOfFiles(ids),
+      this.executions.use(ids, period),
+      this.responses.use(ids, period),
     ]);
     return projects.map(({ id, memoryPoolBytes, storageQuotaBytes }) => {
       const { inputTokens = 0, outputTokens = 0, count = 0 } = responses.get(id) ?? {};

@@ -22,11 +22,14 @@ import { SandboxBindings } from './sandbox-bindings.js';
 import { SandboxFiles } from './sandbox-files.js';
 import { SweepProcessor } from './sweep.processor.js';
 import { SweepService } from './sweep.service.js';
+import { InventoryModule } from './inventory.module.js';
+import { OldContainers } from './old-containers.repository.js';
 
 @Module({
-  imports: [FilesModule, ContainerFileLookupModule],
+  imports: [FilesModule, ContainerFileLookupModule, InventoryModule],
   controllers: [ContainersController, ContainerFilesController, ExecutionsController],
   providers: [
+    OldContainers,
     ContainerRepository,
     ContainerFileRepository,
     ExecutionRepository,
@@ -46,6 +49,6 @@ import { SweepService } from './sweep.service.js';
     PoolProcessor,
     ContainersBoot,
   ],
-  exports: [ContainersService, ContainerFilesService, ExecutionService, SweepService],
+  exports: [OldContainers, ContainersService, ContainerFilesService, ExecutionService, SweepService],
 })
 export class ContainersModule {}

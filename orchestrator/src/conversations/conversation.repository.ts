@@ -192,4 +192,9 @@ export class ConversationRepository {
   private get lockEnd(): Prisma.Sql {
     return Prisma.sql`${NOW} + make_interval(secs => ${this.env.RESPONSE_LEASE_SECONDS})`;
   }
+
+  /** Of a project, not deleted. */
+  count(projectId: string): Promise<number> {
+    return this.prisma.conversation.count({ where: { projectId, deletedAt: null } });
+  }
 }

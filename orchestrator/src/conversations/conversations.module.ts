@@ -3,6 +3,7 @@ import { ConversationLookup } from '../responses/conversation.lookup.js';
 import { ResponsesModule } from '../responses/responses.module.js';
 import { StoredConversations } from './conversation-context.js';
 import { ConversationRepository } from './conversation.repository.js';
+import { OldConversations } from './old-conversations.repository.js';
 import { ConversationsController } from './conversations.controller.js';
 import { ConversationsService } from './conversations.service.js';
 
@@ -17,6 +18,7 @@ export class ConversationLookupModule {}
 @Module({
   imports: [ConversationLookupModule, ResponsesModule],
   controllers: [ConversationsController],
-  providers: [ConversationsService],
+  providers: [ConversationsService, OldConversations],
+  exports: [ConversationsService, OldConversations],
 })
 export class ConversationsModule {}

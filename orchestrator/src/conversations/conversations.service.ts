@@ -34,6 +34,11 @@ export class ConversationsService {
     private readonly blobs: BlobsService,
   ) {}
 
+  /** How many a project has. */
+  count(projectId: string): Promise<number> {
+    return this.conversations.count(projectId);
+  }
+
   async create(
     projectId: string,
     items: readonly InputItem[],

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { File, Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
+import { NOW } from '../database/sql.js';
+import { byProject, numberOf, type Sums } from '../database/usage.js';
 
 /** A file as the rest of the server knows it, whether it is of the Files API or of a container. */
 export interface StoredFile {
@@ -41,6 +43,11 @@ const toStoredFile = (row: File): StoredFile => ({
 const notExpired = (now: Date): Prisma.FileWhereInput => ({
   OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
 });
+
+export interface FileUse {
+  readonly count: number;
+  readonly bytes: number;
+}
 
 @Injectable()
 export class FileRepository {
@@ -87,5 +94,19 @@ export class FileRepository {
   async removeExpired(now: Date): Promise<number> {
     const { count } = await this.prisma.file.deleteMany({ where: { expiresAt: { lte: now } } });
     return count;
+  }
+
+  /** Of a project. */
+  count(projectId: string): Promise<number> {
+    return this.prisma.file.count({ where: { projectId } });
+  }
+
+  async use(projectIds: readonly string[]): Promise<ReadonlyMap<string, FileUse>> {
+    const rows = await this.prisma.$queryRaw<Sums[]>`
+      SELECT "projectId", count(*) AS count, sum("bytes")::bigint AS bytes FROM "File"
+       WHERE "projectId" = ANY(${[...projectIds]}::text[])
+         AND ("expiresAt" IS NULL OR "expiresAt" > ${NOW})
+       GROUP BY "projectId"`;
+    return byProject(rows, (row) => ({ count: numberOf(row, 'count'), bytes: numberOf(row, 'bytes') }));
   }
 }

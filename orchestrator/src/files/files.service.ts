@@ -11,7 +11,7 @@ import { BlobsService } from '../storage/blobs.service.js';
 import { noteSubject } from '../idempotency/subjects.js';
 import { ContainerFileLookup, type ContainerFileView } from './container-file.lookup.js';
 import { presentFile } from './file.presenter.js';
-import { type FileDraft, FileRepository, type StoredFile } from './file.repository.js';
+import { type FileDraft, FileRepository, type FileUse, type StoredFile } from './file.repository.js';
 import type { DeletedFile, FileObject, ListFilesQuery } from './file.schema.js';
 
 /** What other features may know of files. */
@@ -141,6 +141,16 @@ export class FilesService {
     if (!removed) throw notFound.file(id);
     await this.blobs.freeUnused();
     return { id, object: 'file', deleted: true };
+  }
+
+  /** How many a project has, expired ones included. */
+  count(projectId: string): Promise<number> {
+    return this.files.count(projectId);
+  }
+
+  /** What projects hold, by project. */
+  use(projectIds: readonly string[]): Promise<ReadonlyMap<string, FileUse>> {
+    return this.files.use(projectIds);
   }
 
   /** Deletes files that expired, with their content. Called by retention. */

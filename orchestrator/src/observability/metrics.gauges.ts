@@ -7,7 +7,7 @@ import { SandboxPool } from '../sandboxes/sandbox.pool.js';
 import type { StorageUsage } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import { DiskSpace } from '../storage/disk-space.js';
-import { MetricsRepository } from './metrics.repository.js';
+import { ContainerCounts } from './container-counts.js';
 import { Metrics, PREFIX } from './metrics.service.js';
 
 /** Milliseconds a walk through the blob store stays good. */
@@ -21,7 +21,7 @@ export class MetricsGauges implements OnModuleInit {
 
   constructor(
     private readonly metrics: Metrics,
-    private readonly rows: MetricsRepository,
+    private readonly containers: ContainerCounts,
     private readonly pool: SandboxPool,
     private readonly driver: SandboxDriver,
     private readonly jobs: JobScheduler,
@@ -49,7 +49,7 @@ export class MetricsGauges implements OnModuleInit {
   }
 
   private addContainers(): void {
-    const containers = shared(() => this.rows.containers());
+    const containers = shared(() => this.containers.countLive());
     this.gauge('containers_live', 'Containers that run and have not expired.', [], async () => [
       [{}, (await containers()).live],
     ]);

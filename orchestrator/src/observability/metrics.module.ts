@@ -4,7 +4,6 @@ import { HttpMetrics } from './metrics-http.js';
 import { ProcessMetrics } from './metrics-process.js';
 import { MetricsController, PublicMetricsController } from './metrics.controller.js';
 import { MetricsGauges } from './metrics.gauges.js';
-import { MetricsRepository } from './metrics.repository.js';
 import { Metrics } from './metrics.service.js';
 
 /** Makes `Metrics` injectable everywhere. Import it once, at the root. */
@@ -15,7 +14,7 @@ export class MetricsModule {
     return {
       module: MetricsModule,
       controllers: [env.METRICS_PUBLIC ? PublicMetricsController : MetricsController],
-      providers: [Metrics, MetricsRepository, MetricsGauges, HttpMetrics, ProcessMetrics],
+      providers: [Metrics, MetricsGauges, HttpMetrics, ProcessMetrics],
       exports: [Metrics],
     };
   }

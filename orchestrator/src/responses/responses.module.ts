@@ -25,12 +25,17 @@ import { ResponsesController } from './responses.controller.js';
 import { ResponsesService } from './responses.service.js';
 import { RunFactory } from './run/run-factory.js';
 import { WaitingRuns } from './run/waiting-runs.js';
+import { OldResponses } from './record/old-responses.repository.js';
+import { StoredResponseUsage } from './record/response-usage.repository.js';
+import { ResponseUsage } from './response-usage.lookup.js';
 
 @Module({
   imports: [ContainersModule, FilesModule, LlmModule, WebhooksModule],
   controllers: [ResponsesController],
-  exports: [ItemsService],
+  exports: [OldResponses, ResponseUsage, ItemsService],
   providers: [
+    OldResponses,
+    { provide: ResponseUsage, useClass: StoredResponseUsage },
     ResponsesService,
     ResponseEndRepository,
     ResponseLeaseRepository,

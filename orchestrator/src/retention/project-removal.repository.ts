@@ -65,22 +65,6 @@ export class ProjectRemovalRepository {
     return (await this.prisma.project.count({ where: { id } })) > 0;
   }
 
-  /** `MOST` of the containers that may have a sandbox. */
-  async containerIds(id: string): Promise<string[]> {
-    const rows = await this.prisma.container.findMany({
-      where: { projectId: id, status: { not: 'deleted' } },
-      select: { id: true },
-      take: MOST,
-    });
-    return rows.map((row) => row.id);
-  }
-
-  async countRunning(id: string): Promise<number> {
-    return this.prisma.execution.count({
-      where: { projectId: id, status: { in: ['queued', 'running'] } },
-    });
-  }
-
   /**
    * At most `MOST` rows; returns how many. By an index also where a project holds so much of a table that
    * reading the whole of it once looks cheaper: it would be read again in each step.

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { ContainersService } from '../containers/containers.service.js';
+import { ContainerInventory, ExecutionInventory } from '../containers/inventory.lookup.js';
 import { JobScheduler } from '../queues/job-scheduler.js';
 import { QUEUES } from '../queues/queue-names.js';
 import { BlobsService } from '../storage/blobs.service.js';
@@ -24,6 +25,8 @@ export class ProjectRemoval {
   constructor(
     private readonly rows: ProjectRemovalRepository,
     private readonly containers: ContainersService,
+    private readonly inventory: ContainerInventory,
+    private readonly executions: ExecutionInventory,
     private readonly blobs: BlobsService,
     private readonly jobs: JobScheduler,
   ) {}
@@ -65,11 +68,11 @@ export class ProjectRemoval {
   /** Ends every sandbox, and waits until running code has been written down. */
   private async endContainers(id: string): Promise<void> {
     for (;;) {
-      const ids = await this.rows.containerIds(id);
+      const ids = await this.inventory.idsOf(id, MOST);
       for (const containerId of ids) await this.containers.delete(id, containerId);
       if (ids.length < MOST) break;
     }
     const deadline = performance.now() + END_MS;
-    while ((await this.rows.countRunning(id)) > 0 && performance.now() < deadline) await sleep(POLL_MS);
+    while ((await this.executions.countRunning(id)) > 0 && performance.now() < deadline) await sleep(POLL_MS);
   }
 }

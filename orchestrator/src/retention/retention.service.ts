@@ -9,7 +9,11 @@ import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { FilesService } from '../files/files.service.js';
 import { BlobsService, type CollectedGarbage } from '../storage/blobs.service.js';
 import { UploadsService } from '../uploads/uploads.service.js';
-import { RetentionRepository } from './retention.repository.js';
+import { OldUploads } from '../uploads/old-uploads.repository.js';
+import { OldDeliveries } from '../webhooks/deliveries/old-deliveries.repository.js';
+import { OldResponses } from '../responses/record/old-responses.repository.js';
+import { OldConversations } from '../conversations/old-conversations.repository.js';
+import { OldContainers } from '../containers/old-containers.repository.js';
 
 const BATCH = 200;
 const MINUTE_MS = 60_000;
@@ -57,7 +61,11 @@ export class RetentionService {
   private readonly logger = new Logger(RetentionService.name);
 
   constructor(
-    private readonly rows: RetentionRepository,
+    private readonly oldUploads: OldUploads,
+    private readonly oldResponses: OldResponses,
+    private readonly oldConversations: OldConversations,
+    private readonly oldDeliveries: OldDeliveries,
+    private readonly oldContainers: OldContainers,
     private readonly files: FilesService,
     private readonly uploads: UploadsService,
     private readonly idempotency: IdempotencyService,
@@ -98,22 +106,22 @@ export class RetentionService {
   async forgetUploads(now: Date): Promise<number> {
     const closed = await this.uploads.expireDue(now);
     const before = daysBefore(now, this.env.CONTAINER_TOMBSTONE_DAYS);
-    return closed + (await inBatches((take) => this.rows.removeUploads(before, take)));
+    return closed + (await inBatches((take) => this.oldUploads.removeUploads(before, take)));
   }
 
   /** Deleted responses lose their content at once, all others go when their days are over. */
   async forgetResponses(now: Date): Promise<number> {
     const days = this.env.RESPONSE_RETENTION_DAYS;
     const before = daysBefore(now, days);
-    const old = days === 0 ? 0 : await inBatches((take) => this.rows.removeResponses(before, take));
-    return old + (await inBatches((take) => this.rows.emptyDeletedResponses(take)));
+    const old = days === 0 ? 0 : await inBatches((take) => this.oldResponses.removeResponses(before, take));
+    return old + (await inBatches((take) => this.oldResponses.emptyDeletedResponses(take)));
   }
 
   async forgetEvents(now: Date): Promise<number> {
     const before = new Date(now.getTime() - EVENTS_MS);
     let total = 0;
     for (;;) {
-      const { seen, removed } = await this.rows.removeEvents(before, BATCH);
+      const { seen, removed } = await this.oldResponses.removeEvents(before, BATCH);
       if (seen === 0) return total;
       total += removed;
     }
@@ -122,7 +130,7 @@ export class RetentionService {
   /** Deleted ones; a response that still writes to one gets the time to end. And those nobody used for long. */
   async forgetConversations(now: Date): Promise<number> {
     const before = new Date(now.getTime() - CONVERSATION_MS);
-    const deleted = await inBatches((take) => this.rows.removeDeletedConversations(before, take));
+    const deleted = await inBatches((take) => this.oldConversations.removeDeletedConversations(before, take));
     return deleted + (await this.forgetOldConversations(now));
   }
 
@@ -131,7 +139,10 @@ export class RetentionService {
     if (days === 0) return 0;
     let total = 0;
     for (;;) {
-      const { seen, removed } = await this.rows.removeOldConversations(daysBefore(now, days), BATCH);
+      const { seen, removed } = await this.oldConversations.removeOldConversations(
+        daysBefore(now, days),
+        BATCH,
+      );
       total += removed;
       if (seen < BATCH) return total;
     }
@@ -141,26 +152,26 @@ export class RetentionService {
   forgetDeliveries(now: Date): Promise<number> {
     const days = this.env.RESPONSE_RETENTION_DAYS;
     const before = daysBefore(now, days === 0 ? DELIVERY_DAYS : days);
-    return inBatches((take) => this.rows.removeDeliveries(before, take));
+    return inBatches((take) => this.oldDeliveries.removeDeliveries(before, take));
   }
 
   async forgetContainerFiles(): Promise<number> {
-    const removed = await inBatches((take) => this.rows.removeUnreachableFiles(take));
-    return removed + (await inBatches((take) => this.rows.removeRemovedFiles(take)));
+    const removed = await inBatches((take) => this.oldContainers.removeUnreachableFiles(take));
+    return removed + (await inBatches((take) => this.oldContainers.removeRemovedFiles(take)));
   }
 
   async forgetExecutions(now: Date): Promise<number> {
-    const emptied = await inBatches((take) => this.rows.emptyDeletedExecutions(take));
+    const emptied = await inBatches((take) => this.oldContainers.emptyDeletedExecutions(take));
     const ended = new Date(now.getTime() - EMPTIED_MS);
-    await inBatches((take) => this.rows.markEmptied(ended, take));
+    await inBatches((take) => this.oldContainers.markEmptied(ended, take));
     const before = this.tombstonesBefore(now);
     if (before === null) return emptied;
-    return emptied + (await inBatches((take) => this.rows.removeExecutions(before, take)));
+    return emptied + (await inBatches((take) => this.oldContainers.removeExecutions(before, take)));
   }
 
   async forgetContainers(now: Date): Promise<number> {
     const before = this.tombstonesBefore(now);
-    return before === null ? 0 : inBatches((take) => this.rows.removeContainers(before, take));
+    return before === null ? 0 : inBatches((take) => this.oldContainers.removeContainers(before, take));
   }
 
   /** A container goes after every response that may cite its files; never, when those are kept for ever. */

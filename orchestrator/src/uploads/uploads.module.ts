@@ -3,11 +3,12 @@ import { FilesModule } from '../files/files.module.js';
 import { UploadRepository } from './upload.repository.js';
 import { UploadsController } from './uploads.controller.js';
 import { UploadsService } from './uploads.service.js';
+import { OldUploads } from './old-uploads.repository.js';
 
 @Module({
   imports: [FilesModule],
   controllers: [UploadsController],
-  providers: [UploadRepository, UploadsService],
-  exports: [UploadsService],
+  providers: [OldUploads, UploadRepository, UploadsService],
+  exports: [OldUploads, UploadsService],
 })
 export class UploadsModule {}

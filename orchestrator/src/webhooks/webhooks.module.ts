@@ -14,10 +14,12 @@ import { WebhookEndpointsService } from './endpoints/webhook-endpoints.service.j
 import { SigningSecrets } from './signing/signing-secrets.js';
 import { WebhookTargets } from './target/target.service.js';
 import { WebhooksProcessor } from './webhooks.processor.js';
+import { OldDeliveries } from './deliveries/old-deliveries.repository.js';
 
 @Module({
   controllers: [WebhookEndpointsController, WebhookEventTypesController],
   providers: [
+    OldDeliveries,
     WebhookEndpointRepository,
     WebhookEndpointsService,
     EndpointTestService,
@@ -30,6 +32,6 @@ import { WebhooksProcessor } from './webhooks.processor.js';
     DeliveryLogService,
     WebhooksProcessor,
   ],
-  exports: [WebhookTargets, DeliveryLogService],
+  exports: [OldDeliveries, WebhookTargets, DeliveryLogService],
 })
 export class WebhooksModule {}
