@@ -1,17 +1,14 @@
 /** `npm run bench`: measures, prints a table, writes bench/results/latest.json. */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { startServer, type TestServer } from '../test/support/server.js';
 import { Client } from './client.js';
 import { load, machine } from './machine.js';
 import type { Row } from './measure.js';
-import { heading, line } from './report.js';
+import { heading, line, write } from './report.js';
 import { sandboxes, yardstick } from './steps-sandbox.js';
 import { responses } from './steps-responses.js';
 import { manyStreams } from './steps-streams.js';
 import { furtherExecution, parallel, transfers, warmCreate } from './steps-server.js';
 
-const RESULTS = join(import.meta.dirname, 'results');
 /** No step begins after this. */
 const BUDGET_MS = 300_000;
 const POOL = 2;
@@ -79,13 +76,6 @@ function ratio(): number | null {
   return slow === undefined || fast === undefined ? null : Math.round((slow / fast) * 10) / 10;
 }
 
-function write(report: object): void {
-  mkdirSync(RESULTS, { recursive: true });
-  const path = join(RESULTS, 'latest.json');
-  writeFileSync(`${path}.tmp`, `${JSON.stringify(report, null, 2)}\n`);
-  renameSync(`${path}.tmp`, path);
-}
-
 async function main(): Promise<void> {
   console.log(heading);
   server = await startServer({ name: 'bench', env: { SANDBOX_POOL: `1g=${POOL}` } });
@@ -122,4 +112,4 @@ if (times !== null)
 console.log(
   `load average ${loadBefore.join(' ')} before, ${report.load_average.after.join(' ')} after; ${report.seconds} s`,
 );
-if (!quick && !stopping && failed.length === 0) write(report);
+if (!quick && !stopping && failed.length === 0) write('latest.json', report);

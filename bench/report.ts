@@ -1,5 +1,9 @@
-/** Numbers for people. */
+/** Numbers for people, and the file that keeps them. */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Row } from './measure.js';
+
+const RESULTS = join(import.meta.dirname, 'results');
 
 const show = (value: number, unit: Row['unit']): string =>
   unit === 'ms' && value < 100 ? value.toFixed(2) : value.toFixed(0);
@@ -22,3 +26,11 @@ export function line(row: Row): string {
 }
 
 export const heading = `${''.padEnd(54)} ${'median'.padStart(9)} ${'p95'.padStart(9)} ${'n'.padStart(5)}`;
+
+/** Puts a report into the folder of results, whole or not at all. */
+export function write(name: string, report: object): void {
+  mkdirSync(RESULTS, { recursive: true });
+  const path = join(RESULTS, name);
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(report, null, 2)}\n`);
+  renameSync(`${path}.tmp`, path);
+}

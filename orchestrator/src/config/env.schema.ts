@@ -168,13 +168,12 @@ export const envSchema = z.object({
     '256m',
     'Memory above the container’s size that the host grants a sandbox for gVisor and the supervisor.',
   ),
-  SANDBOX_CPUS: z.coerce
-    .number()
-    .positive()
-    .optional()
-    .meta({ description: 'CPUs one sandbox may use; when absent all.', unit: 'CPUs' }),
+  SANDBOX_CPUS: z.coerce.number().positive().optional().meta({
+    description: 'CPUs one sandbox may use; when absent all but half of one, as long as no other wants them.',
+    unit: 'CPUs',
+  }),
   SANDBOX_CGROUP_PARENT: text(
-    'cgroup below which all sandboxes share a limit of memory; when absent /code-interpreter, and with an engine on systemd the engine’s own. There name a slice of yours.',
+    'cgroup below which all sandboxes share limits of memory and CPU; when absent /code-interpreter, and with an engine on systemd the engine’s own. There name a slice of yours.',
     'path or slice',
   ),
   SANDBOXES_AT_STOP: z.enum(['keep', 'remove']).default('keep').meta({

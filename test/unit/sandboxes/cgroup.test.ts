@@ -31,6 +31,7 @@ describe('finding the memory cgroup', () => {
   it('says so when there is none', () => {
     expect(parseProcessCgroup('')).toBeUndefined();
     expect(parseProcessCgroup('5:cpu:/x\n')).toBeUndefined();
+    expect(parseProcessCgroup('5:cpu,cpuacct:/x\n', 'cpuacct')).toEqual({ version: 1, path: '/x' });
   });
 
   it('finds the directory by the mount of the controller', () => {

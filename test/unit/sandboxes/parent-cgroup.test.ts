@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -71,13 +71,31 @@ describe('a parent cgroup', () => {
     const first = limit();
     expect(first).toBeGreaterThan(1_000_000);
     expect(readFileSync(join(root, 'cpu/top/cpu.shares'), 'utf8')).toBe('256');
+    expect(parent.hasCeiling).toBe(true);
+    const quota = Number(readFileSync(join(root, 'cpu/top/cpu.cfs_quota_us'), 'utf8'));
+    const period = Number(readFileSync(join(root, 'cpu/top/cpu.cfs_period_us'), 'utf8'));
+    expect(quota / period).toBe(Math.max(0.5, cpus().length - 0.5));
     parent.renew(0, GIB / 2);
     expect(limit()).toBe(1_000_000);
+  });
+
+  it('leaves the quota of an operator’s slice alone', () => {
+    const slice = join(root, 'own.slice');
+    mkdirSync(slice);
+    writeFileSync(join(slice, 'memory.current'), '1000000\n');
+    writeFileSync(join(slice, 'cpu.max'), '20000 100000\n');
+    const mount = `30 29 0:26 / ${root} rw - cgroup2 cgroup2 rw`;
+    const parent = new ParentCgroup('own.slice', { driver: 'systemd', version: 2 }, mount);
+    expect(parent.renew(GIB, GIB / 2)).toBe(true);
+    expect(parent.hasCeiling).toBe(true);
+    expect(readFileSync(join(slice, 'cpu.max'), 'utf8')).toBe('20000 100000\n');
   });
 
   it('says so where the host hides its cgroups', () => {
     const parent = new ParentCgroup('/top/sandbox-abc', { driver: 'cgroupfs', version: 2 }, mounts());
     expect(parent.renew(GIB, GIB)).toBe(false);
+    expect(parent.hasCeiling).toBe(false);
+    expect(parent.cpuMs()).toBeUndefined();
     parent.remove();
   });
 });

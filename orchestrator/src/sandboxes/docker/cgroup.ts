@@ -12,13 +12,13 @@ export interface CgroupPlace {
   readonly path: string;
 }
 
-/** `/proc/<pid>/cgroup` → where the memory controller of that process is. */
-export function parseProcessCgroup(text: string): CgroupPlace | undefined {
+/** `/proc/<pid>/cgroup` → where the controller of that process is. */
+export function parseProcessCgroup(text: string, controller = 'memory'): CgroupPlace | undefined {
   let unified: string | undefined;
   for (const line of text.split('\n')) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (path === undefined || controllers === undefined) continue;
-    if (controllers.split(',').includes('memory')) return { version: 1, path };
+    if (controllers.split(',').includes(controller)) return { version: 1, path };
     if (controllers === '') unified = path;
   }
   return unified === undefined ? undefined : { version: 2, path: unified };

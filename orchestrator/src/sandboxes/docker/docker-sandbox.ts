@@ -30,6 +30,7 @@ export interface SandboxParts {
   readonly cgroup: MemoryCgroup | undefined;
   /** How long a fresh kernel may take, in milliseconds. */
   readonly restartTimeoutMs: number;
+  codeBegins(): void;
   /** What the engine knows of the container now; rejects or `undefined` if it is gone. */
   inspectEnd(): Promise<ContainerState | undefined>;
 }
@@ -101,7 +102,10 @@ export class DockerSandbox implements Sandbox {
 
   execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent> {
     const execution = new Execution(this.#executionHost, options);
-    this.#lastTurn = this.#lastTurn.then(() => execution.run(code));
+    this.#lastTurn = this.#lastTurn.then(() => {
+      this.#parts.codeBegins();
+      return execution.run(code);
+    });
     return execution.events;
   }
 

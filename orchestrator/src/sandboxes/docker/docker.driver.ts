@@ -205,10 +205,13 @@ export class DockerSandboxDriver extends SandboxDriver {
       client,
       cgroup: await MemoryCgroup.of(state.pid),
       restartTimeoutMs: this.#options.startTimeoutMs,
+      codeBegins: () => this.#limits.wantsCpu(id),
       inspectEnd: () => this.#engine.inspect(this.#nameOf(id)),
     });
     this.#sandboxes.set(id, sandbox);
+    await this.#limits.watch(id, state.pid, state.engineId);
     void sandbox.closed.then(() => {
+      this.#limits.unwatch(id);
       if (this.#sandboxes.get(id) === sandbox) this.#sandboxes.delete(id);
     });
     return sandbox;
@@ -263,8 +266,8 @@ export class DockerSandboxDriver extends SandboxDriver {
   }
 
   #settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
-    const { image, runtime, maxProcesses, cpus, headroomBytes, installationId } = this.#options;
-    const { cgroupParent } = this.#limits;
+    const { image, runtime, maxProcesses, headroomBytes, installationId } = this.#options;
+    const { cgroupParent, cpus } = this.#limits;
     return {
       name: this.#nameOf(id),
       image,

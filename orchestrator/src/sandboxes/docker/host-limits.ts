@@ -1,7 +1,13 @@
-/** What keeps the host's share from all sandboxes together: their parent cgroup, and sizes that fit the host. */
-import { totalmem } from 'node:os';
+/**
+ * What keeps the host's share from all sandboxes together, and each sandbox's from the others: their parent
+ * cgroup, sizes that fit the host, and weights that follow what each uses of the CPUs.
+ */
+import { cpus, totalmem } from 'node:os';
 import type { SandboxSpec } from '../sandbox.driver.js';
 import { hostFreeBytes } from './cgroup.js';
+import { CpuCgroup } from './cpu-cgroup.js';
+import { CpuFairness, hostCpus } from './cpu-fairness.js';
+import { ceilingCpus } from './fair-share.js';
 import { capacityBytes, type CgroupSetup, ParentCgroup, parentName } from './parent-cgroup.js';
 
 export interface HostLimitsOptions {
@@ -11,14 +17,21 @@ export interface HostLimitsOptions {
   readonly floorBytes: number;
   /** Bytes between the memory promised to user code and the hard limit of its sandbox. */
   readonly headroomBytes: number;
+  /** CPUs at most per sandbox, as the operator set it. */
+  readonly cpus?: number;
   readonly logger: { warn(fields: object, message: string): void };
 }
 
 export class HostLimits {
   readonly #options: HostLimitsOptions;
   readonly #installation: string;
+  readonly #fairness = new CpuFairness(
+    hostCpus(() => this.#parent?.cpuMs()),
+    () => this.#warnOfCpus(),
+  );
   #parent: ParentCgroup | undefined;
   #told = false;
+  #toldOfCpus = false;
 
   constructor(options: HostLimitsOptions, installation: string) {
     this.#options = options;
@@ -28,6 +41,14 @@ export class HostLimits {
   /** For Docker; `undefined` before the first `prepare`, and where the engine's own is used. */
   get cgroupParent(): string | undefined {
     return this.#parent?.name;
+  }
+
+  /** CPUs at most of one sandbox, as Docker is asked for; `undefined` where what they share is bounded. */
+  get cpus(): number | undefined {
+    const ceiling = ceilingCpus(cpus().length);
+    const asked = this.#options.cpus ?? (this.#parent?.hasCeiling === true ? undefined : ceiling);
+    // Above the ceiling of its parent the kernel would refuse it.
+    return asked === undefined ? undefined : Math.min(asked, ceiling);
   }
 
   /** Called before each start: what all sandboxes share must be limited before the first of them runs. */
@@ -40,8 +61,24 @@ export class HostLimits {
     this.#told = true;
     this.#options.logger.warn(
       { cgroup: name },
-      'the cgroup of all sandboxes cannot be written from here; set a limit of memory for it on the host',
+      'the cgroup of all sandboxes cannot be written from here; set limits of memory and CPU for it on the host',
     );
+  }
+
+  /** `id` runs as the container `engineId` with this first process: its share of the CPUs is watched. */
+  async watch(id: string, pid: number, engineId: string): Promise<void> {
+    const cgroup = await CpuCgroup.of(pid, engineId, this.cpus);
+    if (cgroup === undefined) this.#warnOfCpus();
+    else this.#fairness.add(id, cgroup);
+  }
+
+  /** `id` begins to run code: those that have used much make room at once. */
+  wantsCpu(id: string): void {
+    this.#fairness.wants(id);
+  }
+
+  unwatch(id: string): void {
+    this.#fairness.remove(id);
   }
 
   /** Free memory of the host in bytes; the limit follows it. Called every second. */
@@ -59,6 +96,16 @@ export class HostLimits {
   }
 
   close(): void {
+    this.#fairness.close();
     this.#parent?.remove();
+  }
+
+  #warnOfCpus(): void {
+    if (this.#toldOfCpus) return;
+    this.#toldOfCpus = true;
+    this.#options.logger.warn(
+      {},
+      'the CPU weights of sandboxes cannot be set from here: one that computes for long slows the others down; consider SANDBOX_CPUS',
+    );
   }
 }

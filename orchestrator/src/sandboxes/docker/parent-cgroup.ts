@@ -1,13 +1,15 @@
 /**
  * One cgroup above all sandboxes of this installation, so that the host keeps what it needs whatever they
- * do: they share a memory limit that leaves the floor free, and weigh less than the server when the CPUs
- * are busy. cgroup v1 and v2; where the host does not let us write there, the engine still puts sandboxes
+ * do: they share a memory limit that leaves the floor free, a ceiling of CPU time, and weigh less than the
+ * server when the CPUs are busy. cgroup v1 and v2; where the host does not let us write there, the engine still puts sandboxes
  * below it, and an operator may set the limits.
  */
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cgroupDirectory } from './cgroup.js';
+import { hasCpuLimit, usedMs, writeCpuLimit } from './cpu-cgroup.js';
+import { ceilingCpus } from './fair-share.js';
 
 export interface CgroupSetup {
   /** As the engine names them: `cgroupfs` or `systemd`, 1 or 2. */
@@ -59,8 +61,9 @@ export function parentName(
 export class ParentCgroup {
   readonly #version: 1 | 2;
   /** By controller; the same directory for all of them with v2. */
-  readonly #directories: { readonly memory: string | undefined; readonly cpu: string | undefined };
+  readonly #directories: Readonly<Record<'memory' | 'cpu' | 'cpuacct', string | undefined>>;
   #prepared = false;
+  #hasCeiling = false;
 
   constructor(
     readonly name: string,
@@ -69,7 +72,18 @@ export class ParentCgroup {
   ) {
     this.#version = version;
     const of = (controller: string) => cgroupDirectory(mountinfo, { version, path: name }, controller);
-    this.#directories = { memory: of('memory'), cpu: of('cpu') };
+    this.#directories = { memory: of('memory'), cpu: of('cpu'), cpuacct: of('cpuacct') };
+  }
+
+  /** All sandboxes together are kept from the last half of a CPU. */
+  get hasCeiling(): boolean {
+    return this.#hasCeiling;
+  }
+
+  /** CPU time of all sandboxes so far, in milliseconds; `undefined` when the host hides it. */
+  cpuMs(): number | undefined {
+    const { cpuacct } = this.#directories;
+    return cpuacct === undefined ? undefined : usedMs(cpuacct, this.#version);
   }
 
   /**
@@ -109,10 +123,16 @@ export class ParentCgroup {
       if (this.#version === 2) enableControllers(directory);
     }
     // Weights count among neighbours, so it is the topmost one of ours that competes with the server.
-    const [file, weight] = CPU_WEIGHT[this.#version];
-    if (cpu !== undefined)
-      tryTo(() => writeFileSync(join(isSlice(this.name) ? cpu : dirname(cpu), file), weight));
+    if (cpu !== undefined) this.#prepareCpu(isSlice(this.name) ? cpu : dirname(cpu));
     this.#prepared = true;
+  }
+
+  #prepareCpu(top: string): void {
+    const [file, weight] = CPU_WEIGHT[this.#version];
+    tryTo(() => writeFileSync(join(top, file), weight));
+    // A slice is the operator's, and so is its quota.
+    const isSet = isSlice(this.name) && hasCpuLimit(top, this.#version);
+    this.#hasCeiling = isSet || tryTo(() => writeCpuLimit(top, this.#version, ceilingCpus(cpus().length)));
   }
 
   /** Fails where the kernel would have to take away more than it can; the next look tries again. */
@@ -126,11 +146,13 @@ const LIMIT = { 1: 'memory.limit_in_bytes', 2: 'memory.max' } as const;
 
 const isSlice = (name: string): boolean => name.endsWith('.slice');
 
-function tryTo(work: () => void): void {
+/** Best effort; false when it failed. */
+function tryTo(work: () => void): boolean {
   try {
     work();
+    return true;
   } catch {
-    // Best effort.
+    return false;
   }
 }
 
