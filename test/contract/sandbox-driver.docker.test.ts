@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { cgroupDirectories, parseProcessCgroup } from '../../orchestrator/src/sandboxes/docker/cgroup.js';
 import { engineIsSkipped, TestInstallation } from '../fakes/sandboxes/real-engine.js';
 import { python } from './sandbox-driver.dialect.js';
 import { codeOf, readAll, run } from './sandbox-driver.helpers.js';
@@ -69,6 +72,30 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
       await driver.destroy(sandbox.id);
       expect(performance.now() - beganAt).toBeLessThan(20_000);
     }
+    await driver.close();
+  });
+
+  // A containerd that is killed while it starts or removes a container leaves such cgroups.
+  it('gives up cgroups that belong to no container, and no other', async () => {
+    const driver = here.newDriver();
+    const sandbox = await driver.create(SPEC);
+    const found = here.docker(
+      'inspect',
+      '--format',
+      '{{.State.Pid}} {{.Id}}',
+      here.containerName(sandbox.id),
+    );
+    const [pid = '', engineId = ''] = found.trim().split(' ');
+    const place = parseProcessCgroup(readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
+    const own = cgroupDirectories(readFileSync('/proc/self/mountinfo', 'utf8'), place!);
+    expect(own.every((directory) => basename(directory) === engineId)).toBe(true);
+    const left = own.filter(existsSync).map((directory) => join(dirname(directory), 'f'.repeat(64)));
+    expect(left).not.toEqual([]);
+    for (const directory of left) mkdirSync(directory);
+    await driver.list();
+    expect(left.filter(existsSync)).toEqual([]);
+    expect((await run(sandbox, '6 * 7')).result).toBe('42');
+    await driver.destroy(sandbox.id);
     await driver.close();
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -58,6 +58,7 @@ describe('a parent cgroup', () => {
     [
       `30 29 0:26 / ${root}/cpu rw - cgroup cgroup rw,cpu`,
       `31 29 0:27 / ${root}/memory rw - cgroup cgroup rw,memory`,
+      `32 29 0:28 / ${root}/pids rw - cgroup cgroup rw,pids`,
     ].join('\n');
   const place = (controller: string) => join(root, controller, 'top/sandbox-abc');
 
@@ -89,6 +90,37 @@ describe('a parent cgroup', () => {
     expect(parent.renew(GIB, GIB / 2)).toBe(true);
     expect(parent.hasCeiling).toBe(true);
     expect(readFileSync(join(slice, 'cpu.max'), 'utf8')).toBe('20000 100000\n');
+  });
+
+  it('gives up what an engine that died left of its containers, in every hierarchy', () => {
+    const parent = new ParentCgroup('/top/sandbox-abc', { driver: 'cgroupfs', version: 1 }, mounts());
+    const [gone, running, halfMade] = ['a', 'b', 'c'].map((digit) => digit.repeat(64)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const controller of ['memory', 'cpu', 'pids'])
+      for (const id of [gone, running, 'not-a-container'])
+        mkdirSync(join(place(controller), id), { recursive: true });
+    mkdirSync(join(place('pids'), halfMade));
+    // The kernel refuses to remove one with a process in it, as a folder with something in it.
+    mkdirSync(join(place('cpu'), halfMade, 'busy'), { recursive: true });
+
+    expect(parent.containers()).toEqual(new Set([gone, running, halfMade]));
+    parent.removeLeftovers([gone, halfMade, 'not-a-container', '../../top']);
+    for (const controller of ['memory', 'cpu', 'pids']) {
+      const left = controller === 'cpu' ? [running, halfMade] : [running];
+      expect(readdirSync(place(controller)).sort()).toEqual([...left, 'not-a-container'].sort());
+    }
+    expect(parent.containers()).toEqual(new Set([running, halfMade]));
+  });
+
+  it('goes from every hierarchy once it is empty, with the one above it', () => {
+    const parent = new ParentCgroup('/top/sandbox-abc', { driver: 'cgroupfs', version: 1 }, mounts());
+    for (const controller of ['memory', 'cpu', 'pids']) mkdirSync(place(controller), { recursive: true });
+    parent.remove();
+    for (const controller of ['memory', 'cpu', 'pids'])
+      expect(readdirSync(join(root, controller))).toEqual([]);
   });
 
   it('says so where the host hides its cgroups', () => {

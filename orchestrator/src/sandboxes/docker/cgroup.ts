@@ -51,6 +51,15 @@ export function cgroupDirectory(
   return undefined;
 }
 
+/** The directories of `place` in every hierarchy: one with v2, one for each mounted set of controllers with v1. */
+export function cgroupDirectories(mountinfo: string, place: CgroupPlace): readonly string[] {
+  const found = mountinfo.split('\n').map((line) => {
+    const controllers = / - cgroup \S+ (\S+)$/.exec(line)?.[1]?.split(',') ?? ['memory'];
+    return cgroupDirectory(line, place, controllers.at(-1));
+  });
+  return [...new Set(found)].filter((directory) => directory !== undefined);
+}
+
 const FILES = {
   1: { usage: 'memory.usage_in_bytes', events: 'memory.oom_control', reclaimable: 'total_' },
   2: { usage: 'memory.current', events: 'memory.events', reclaimable: '' },

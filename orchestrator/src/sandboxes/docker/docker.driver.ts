@@ -118,10 +118,13 @@ export class DockerSandboxDriver extends SandboxDriver {
   }
 
   override async list(): Promise<readonly SandboxInfo[]> {
+    // Looked at first: a container is known to the engine before it has a cgroup.
+    const cgroups = this.#limits.cgroups();
     const [containers, folders] = await Promise.all([
       this.#engine.list(this.#options.installationId),
       this.#channels.list(),
     ]);
+    this.#limits.removeLeftovers(cgroups, containers);
     const found = new Map<string, SandboxInfo>();
     for (const { labels, running } of containers) {
       const record = fromLabels(labels);

@@ -95,6 +95,17 @@ export class HostLimits {
     return spec.memoryBytes <= most ? spec : { ...spec, memoryBytes: most };
   }
 
+  /** The engine's ids of the containers that have a cgroup below ours, dead ones too. */
+  cgroups(): ReadonlySet<string> {
+    return this.#parent?.containers() ?? new Set();
+  }
+
+  /** Of `cgroups`, removes those of containers that the engine, asked after them, does not know. */
+  removeLeftovers(cgroups: ReadonlySet<string>, containers: readonly { readonly engineId: string }[]): void {
+    const known = new Set(containers.map(({ engineId }) => engineId));
+    this.#parent?.removeLeftovers([...cgroups].filter((id) => !known.has(id)));
+  }
+
   close(): void {
     this.#fairness.close();
     this.#parent?.remove();

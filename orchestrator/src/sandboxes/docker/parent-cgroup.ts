@@ -7,7 +7,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { cgroupDirectory } from './cgroup.js';
+import { cgroupDirectories, cgroupDirectory } from './cgroup.js';
 import { hasCpuLimit, usedMs, writeCpuLimit } from './cpu-cgroup.js';
 import { ceilingCpus } from './fair-share.js';
 
@@ -62,6 +62,8 @@ export class ParentCgroup {
   readonly #version: 1 | 2;
   /** By controller; the same directory for all of them with v2. */
   readonly #directories: Readonly<Record<'memory' | 'cpu' | 'cpuacct', string | undefined>>;
+  /** In all hierarchies, for the engine makes it in each of them. */
+  readonly #everywhere: readonly string[];
   #prepared = false;
   #hasCeiling = false;
 
@@ -73,6 +75,7 @@ export class ParentCgroup {
     this.#version = version;
     const of = (controller: string) => cgroupDirectory(mountinfo, { version, path: name }, controller);
     this.#directories = { memory: of('memory'), cpu: of('cpu'), cpuacct: of('cpuacct') };
+    this.#everywhere = cgroupDirectories(mountinfo, { version, path: name });
   }
 
   /** All sandboxes together are kept from the last half of a CPU. */
@@ -105,10 +108,24 @@ export class ParentCgroup {
     }
   }
 
+  /** The engine's ids of the containers that have a cgroup below this one, in any hierarchy. */
+  containers(): ReadonlySet<string> {
+    return new Set(this.#everywhere.flatMap((directory) => childrenOf(directory).filter(isContainerId)));
+  }
+
+  /**
+   * Removes what is left of these containers, which the engine has no more: one that dies while it starts or
+   * removes a container leaves cgroups behind. The kernel keeps any that a process is in. Never throws.
+   */
+  removeLeftovers(engineIds: readonly string[]): void {
+    for (const directory of this.#everywhere) {
+      for (const id of engineIds.filter(isContainerId)) tryTo(() => rmdirSync(join(directory, id)));
+    }
+  }
+
   /** Removes it if no sandbox is in it, and others of its kind that a killed server left. Never throws. */
   remove(): void {
-    for (const directory of new Set(Object.values(this.#directories))) {
-      if (directory === undefined) continue;
+    for (const directory of this.#everywhere) {
       tryTo(() => rmdirSync(directory));
       if (!isSlice(this.name)) tryTo(() => rmdirSync(dirname(directory)));
     }
@@ -117,8 +134,8 @@ export class ParentCgroup {
 
   #prepare(memory: string, cpu: string | undefined): void {
     if (this.#prepared) return;
+    if (!isSlice(this.name)) this.#everywhere.forEach((directory) => removeEmpty(dirname(directory)));
     for (const directory of new Set([memory, cpu ?? memory])) {
-      if (!isSlice(this.name)) removeEmpty(dirname(directory));
       mkdirSync(directory, { recursive: true });
       if (this.#version === 2) enableControllers(directory);
     }
@@ -156,13 +173,21 @@ function tryTo(work: () => void): boolean {
   }
 }
 
+/** As Docker names a container's cgroup below a parent that is a path. */
+const isContainerId = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+
+function childrenOf(directory: string): readonly string[] {
+  try {
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
 /** A cgroup with processes or children in it cannot be removed. */
 function removeEmpty(top: string): void {
-  tryTo(() => {
-    for (const entry of readdirSync(top, { withFileTypes: true })) {
-      if (entry.isDirectory()) tryTo(() => rmdirSync(join(top, entry.name)));
-    }
-  });
+  for (const name of childrenOf(top)) tryTo(() => rmdirSync(join(top, name)));
 }
 
 /** In v2 a controller reaches a cgroup only if all those above it hand it down. */
