@@ -66,6 +66,14 @@ export class ApiKeyRepository {
     return count === 1;
   }
 
+  /** Those revoked before `before`, but for keys that were configured, and for `kept`, the one that is. */
+  async removeRevoked(before: Date, kept: string): Promise<number> {
+    const { count } = await this.prisma.apiKey.deleteMany({
+      where: { revokedAt: { lt: before }, configured: false, hash: { not: kept } },
+    });
+    return count;
+  }
+
   async touch(id: string): Promise<void> {
     await this.prisma.apiKey.updateMany({ where: { id }, data: { lastUsedAt: new Date() } });
   }

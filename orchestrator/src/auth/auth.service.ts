@@ -87,6 +87,14 @@ export class AuthService implements OnApplicationBootstrap {
     return revoked;
   }
 
+  /**
+   * Forgets keys that were revoked before `before`. A key of the configuration stays: forgotten, it would be made
+   * known again by the next start, and open what it must not.
+   */
+  forgetRevoked(before: Date): Promise<number> {
+    return this.keys.removeRevoked(before, hashSecret(this.firstKey));
+  }
+
   /** Called when a project's state changed, so that the next request sees it. */
   forget(): void {
     this.cache.forget();

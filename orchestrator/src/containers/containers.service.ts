@@ -16,6 +16,7 @@ import { PathAllocator } from './path-allocator.js';
 import { BlobsService, isContentGone } from '../storage/blobs.service.js';
 import { StorageBudget } from '../storage/storage-budget.js';
 import { noteSubject } from '../idempotency/subjects.js';
+import { DatabaseClock } from '../database/clock.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
 export type { ContainerRow } from './container.repository.js';
@@ -47,6 +48,7 @@ export class ContainersService {
     private readonly holds: ContainerHolds,
     private readonly blobs: BlobsService,
     private readonly budget: StorageBudget,
+    private readonly clock: DatabaseClock,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -97,7 +99,8 @@ export class ContainersService {
 
   /** The container as it is, expired ones too; refreshes the idle clock (docs/contract/containers.md). */
   async retrieve(projectId: string, id: string): Promise<ContainerObject> {
-    return presentContainer((await this.containers.touch(projectId, id)) ?? (await this.find(projectId, id)));
+    const row = (await this.containers.touch(projectId, id)) ?? (await this.find(projectId, id));
+    return presentContainer(row, this.clock.now());
   }
 
   /** Any container of the project that was not deleted, or 404. Does not refresh. */
@@ -118,7 +121,7 @@ export class ContainersService {
   /** The container if it can be used now, else null; does not refresh. */
   async findUsable(projectId: string, id: string): Promise<ContainerRow | null> {
     const row = await this.containers.find(projectId, id);
-    return row && isUsable(row, new Date()) ? row : null;
+    return row && isUsable(row, this.clock.now()) ? row : null;
   }
 
   /** One of the project that was not deleted, expired ones too, or null; does not refresh. */
@@ -145,7 +148,7 @@ export class ContainersService {
       order: query.order,
       name: query.name,
     });
-    const now = new Date();
+    const now = this.clock.now();
     return toPage(rows, query.limit, (row) => presentContainer(row, now));
   }
 

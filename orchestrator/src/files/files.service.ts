@@ -9,6 +9,7 @@ import { addSeconds } from '../common/time.js';
 import type { BlobInfo, ByteRange } from '../storage/blob.store.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import { noteSubject } from '../idempotency/subjects.js';
+import { DatabaseClock } from '../database/clock.js';
 import { ContainerFileLookup, type ContainerFileView } from './container-file.lookup.js';
 import { presentFile } from './file.presenter.js';
 import { type FileDraft, FileRepository, type FileUse, type StoredFile } from './file.repository.js';
@@ -55,6 +56,7 @@ export class FilesService {
   constructor(
     private readonly files: FileRepository,
     private readonly blobs: BlobsService,
+    private readonly clock: DatabaseClock,
     @Optional() private readonly containerFiles?: ContainerFileLookup,
   ) {}
 
@@ -93,7 +95,7 @@ export class FilesService {
 
   /** The row `createFromBlob` would write, for callers that write it in a transaction of their own. */
   draft(projectId: string, file: NewFile): FileDraft {
-    const createdAt = new Date();
+    const createdAt = this.clock.now();
     const lifetime = file.expiresSeconds ?? defaultLifetime(file.purpose);
     return {
       id: newId.file(),
@@ -116,7 +118,7 @@ export class FilesService {
       afterSeq: after === undefined ? undefined : await this.cursor(projectId, after),
       order,
       take: limit + 1,
-      now: new Date(),
+      now: this.clock.now(),
     });
     return toPage(rows, limit, presentFile);
   }
@@ -137,7 +139,7 @@ export class FilesService {
 
   /** Its content goes with it unless something else refers to it. Container files are deleted through their container only. */
   async remove(projectId: string, id: string): Promise<DeletedFile> {
-    const removed = ID.test(id) && (await this.files.remove(projectId, id, new Date()));
+    const removed = ID.test(id) && (await this.files.remove(projectId, id, this.clock.now()));
     if (!removed) throw notFound.file(id);
     await this.blobs.freeUnused();
     return { id, object: 'file', deleted: true };
@@ -154,7 +156,7 @@ export class FilesService {
   }
 
   /** Deletes files that expired, with their content. Called by retention. */
-  async expireDue(now = new Date()): Promise<number> {
+  async expireDue(now = this.clock.now()): Promise<number> {
     const count = await this.files.removeExpired(now);
     if (count > 0) await this.blobs.freeUnused();
     return count;
@@ -163,7 +165,7 @@ export class FilesService {
   private async find(projectId: string, id: string): Promise<StoredFile | null> {
     return id.startsWith('cfile_')
       ? this.findInContainer(projectId, id)
-      : this.files.find(projectId, id, new Date());
+      : this.files.find(projectId, id, this.clock.now());
   }
 
   private async findInContainer(projectId: string, id: string): Promise<StoredFile | null> {

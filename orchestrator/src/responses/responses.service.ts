@@ -5,6 +5,7 @@ import { newId } from '../common/ids.js';
 import type { Page, PageQuery } from '../common/pagination.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import { WebhookTargets } from '../webhooks/target/target.service.js';
+import { DatabaseClock } from '../database/clock.js';
 import { noteSubject } from '../idempotency/subjects.js';
 import { BackgroundService } from './background/background.service.js';
 import { EventLogRepository } from './record/event-log.repository.js';
@@ -48,6 +49,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     private readonly conversations: ConversationLookup,
     private readonly targets: WebhookTargets,
     private readonly blobs: BlobsService,
+    private readonly clock: DatabaseClock,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -192,7 +194,7 @@ export class ResponsesService implements OnApplicationBootstrap {
     this.refuseUnsupported(request);
     const model = await this.runs.check(request);
     if (request.callback_url !== undefined) await this.targets.check(request.callback_url, 'callback_url');
-    const createdAt = new Date();
+    const createdAt = this.clock.now();
     const initial = newResponse(newId.response(), request, createdAt);
     const { conversation } = initial;
     const lock = conversation ? await this.conversations.lock(projectId, conversation.id, initial.id) : null;

@@ -14,6 +14,8 @@ import { OldDeliveries } from '../webhooks/deliveries/old-deliveries.repository.
 import { OldResponses } from '../responses/record/old-responses.repository.js';
 import { OldConversations } from '../conversations/old-conversations.repository.js';
 import { OldContainers } from '../containers/old-containers.repository.js';
+import { AuthService } from '../auth/auth.service.js';
+import { DatabaseClock } from '../database/clock.js';
 
 const BATCH = 200;
 const MINUTE_MS = 60_000;
@@ -25,6 +27,8 @@ const EVENTS_MS = 60 * MINUTE_MS;
 const EMPTIED_MS = 60 * MINUTE_MS;
 
 const DELIVERY_DAYS = 30;
+/** Days for which a revoked key is listed: who had access, and until when. */
+const KEY_DAYS = 365;
 /** Milliseconds a deleted conversation is left alone. */
 const CONVERSATION_MS = 60 * MINUTE_MS;
 
@@ -41,6 +45,8 @@ export interface RetentionReport {
   readonly containers: number;
   /** Replies kept for requests with an `Idempotency-Key`. */
   readonly replies: number;
+  /** Keys that were revoked long ago. */
+  readonly keys: number;
 }
 
 /** Repeats a bounded step until it finds less than it could take. */
@@ -70,11 +76,13 @@ export class RetentionService {
     private readonly uploads: UploadsService,
     private readonly idempotency: IdempotencyService,
     private readonly blobs: BlobsService,
+    private readonly auth: AuthService,
+    private readonly clock: DatabaseClock,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
   /** All steps on rows, in the order in which one makes work for the next. */
-  async forget(now = new Date()): Promise<RetentionReport> {
+  async forget(now = this.clock.now()): Promise<RetentionReport> {
     const report: RetentionReport = {
       files: await this.forgetFiles(now),
       uploads: await this.forgetUploads(now),
@@ -86,6 +94,7 @@ export class RetentionService {
       executions: await this.forgetExecutions(now),
       containers: await this.forgetContainers(now),
       replies: await inBatches((take) => this.idempotency.forgetOld(daysBefore(now, 1), take)),
+      keys: await this.auth.forgetRevoked(daysBefore(now, KEY_DAYS)),
     };
     if (isBusy(report)) this.logger.log(report, 'forgot old records');
     return report;

@@ -73,7 +73,7 @@ export class BlobCollector implements BeforeApplicationShutdown {
     let removed = 0;
     let key = 0n;
     for (;;) {
-      const entries = this.isStopping ? [] : await this.rows.due(key, new Date());
+      const entries = this.isStopping ? [] : await this.rows.due(key);
       if (entries.length === 0) break;
       removed += await this.dealWith(entries);
       key = entries.at(-1)!.key;

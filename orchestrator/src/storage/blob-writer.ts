@@ -92,6 +92,6 @@ export class BlobWriter {
     const known = await this.rows.known(staged.map((each) => each.sha256));
     await this.store.commit(staged);
     const fresh = staged.filter((each) => !known.has(each.sha256));
-    if (fresh.length > 0) await this.rows.insert(fresh, new Date(Date.now() + this.graceMs));
+    if (fresh.length > 0) await this.rows.insert(fresh, this.graceMs);
   }
 }

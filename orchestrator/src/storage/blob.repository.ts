@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
-import { at, NOW } from '../database/sql.js';
+import { NOW } from '../database/sql.js';
 import type { BlobInfo } from './blob.store.js';
 
 const BATCH = 500;
@@ -40,8 +40,8 @@ export class BlobRepository {
     return new Set(rows.map((row) => row.sha256));
   }
 
-  /** Writes rows for content that is stored. Those that nothing refers to by `dueAt` are looked at then. */
-  async insert(blobs: readonly BlobInfo[], dueAt: Date): Promise<void> {
+  /** Writes rows for content that is stored. Those that nothing refers to in `graceMs` are looked at then. */
+  async insert(blobs: readonly BlobInfo[], graceMs: number): Promise<void> {
     const hashes = blobs.map((blob) => blob.sha256);
     const sizes = blobs.map((blob) => BigInt(blob.bytes));
     await this.prisma.$executeRaw`
@@ -49,23 +49,21 @@ export class BlobRepository {
         INSERT INTO "Blob" ("sha256", "bytes", "createdAt")
         SELECT "sha256", "bytes", ${NOW} FROM unnest(${hashes}::text[], ${sizes}::bigint[]) AS new("sha256", "bytes")
         ON CONFLICT DO NOTHING RETURNING "sha256"
-      ) INSERT INTO "FreedBlob" ("sha256", "dueAt") SELECT "sha256", ${at(dueAt)} FROM fresh`;
+      ) INSERT INTO "FreedBlob" ("sha256", "dueAt") SELECT "sha256", ${NOW} + make_interval(secs => ${graceMs / 1000}::double precision) FROM fresh`;
   }
 
   /** Notes content as freed by hand: what was written for a request that then failed. */
   async free(sha256s: readonly string[]): Promise<void> {
-    const now = new Date();
-    await this.prisma.freedBlob.createMany({ data: sha256s.map((sha256) => ({ sha256, dueAt: now })) });
+    // A column holds whole milliseconds, rounded: what is due now must not be due in half of one.
+    await this.prisma.$executeRaw`
+      INSERT INTO "FreedBlob" ("sha256", "dueAt") SELECT "sha256", ${NOW} FROM unnest(${[...sha256s]}::text[]) AS new("sha256")`;
   }
 
   /** Notes that are due and come after `key`, oldest first, a few hundred at most. */
-  async due(key: bigint, now: Date): Promise<FreedEntry[]> {
-    return this.prisma.freedBlob.findMany({
-      where: { key: { gt: key }, dueAt: { lte: now } },
-      orderBy: { key: 'asc' },
-      select: { key: true, sha256: true },
-      take: BATCH,
-    });
+  async due(key: bigint): Promise<FreedEntry[]> {
+    return this.prisma.$queryRaw`
+      SELECT "key", "sha256" FROM "FreedBlob" WHERE "key" > ${key} AND "dueAt" <= ${NOW} + interval '1 millisecond'
+       ORDER BY "key" LIMIT ${BATCH}`;
   }
 
   async settle(keys: readonly bigint[]): Promise<void> {

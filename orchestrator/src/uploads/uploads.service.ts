@@ -9,6 +9,7 @@ import type { Env } from '../config/env.schema.js';
 import { FilesService, type StoredFile } from '../files/files.service.js';
 import type { BlobInfo } from '../storage/blob.store.js';
 import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
+import { DatabaseClock } from '../database/clock.js';
 import { type UploadPartRow, UploadRepository, type UploadRow } from './upload.repository.js';
 import {
   type CompleteUploadRequest,
@@ -54,6 +55,7 @@ export class UploadsService {
     private readonly uploads: UploadRepository,
     private readonly files: FilesService,
     private readonly blobs: BlobsService,
+    private readonly clock: DatabaseClock,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -66,7 +68,7 @@ export class UploadsService {
         { param: 'bytes' },
       );
     }
-    const createdAt = new Date();
+    const createdAt = this.clock.now();
     const row = await this.uploads.insert({
       id: newId.upload(),
       projectId,
@@ -93,7 +95,7 @@ export class UploadsService {
       projectId,
       bytes: BigInt(blob.bytes),
       blobSha256: blob.sha256,
-      createdAt: new Date(),
+      createdAt: this.clock.now(),
     };
     const added = await this.uploads.addPart(part, ({ bytes, count }) => {
       if (count >= MAX_PARTS) {
@@ -133,13 +135,13 @@ export class UploadsService {
 
   async cancel(projectId: string, id: string): Promise<UploadObject> {
     const upload = await this.findOpen(projectId, id);
-    if (!(await this.uploads.cancel(id, new Date()))) await this.refuse(projectId, id);
+    if (!(await this.uploads.cancel(id, this.clock.now()))) await this.refuse(projectId, id);
     await this.blobs.freeUnused();
     return present(upload, 'cancelled', null, this.files);
   }
 
   /** Closes uploads whose hour is over; what they held is removed. Called by retention. */
-  async expireDue(now = new Date()): Promise<number> {
+  async expireDue(now = this.clock.now()): Promise<number> {
     const count = await this.uploads.expireDue(now);
     if (count > 0) await this.blobs.freeUnused();
     return count;
@@ -153,14 +155,14 @@ export class UploadsService {
 
   private async findOpen(projectId: string, id: string): Promise<UploadRow> {
     const upload = await this.find(projectId, id);
-    const state = stateAt(upload, new Date());
+    const state = stateAt(upload, this.clock.now());
     if (!isOpen(state)) throw closed(id, state);
     return upload;
   }
 
   /** Says why a step that lost a race was refused. */
   private async refuse(projectId: string, id: string): Promise<never> {
-    throw closed(id, stateAt(await this.find(projectId, id), new Date()));
+    throw closed(id, stateAt(await this.find(projectId, id), this.clock.now()));
   }
 
   /** A single part is the file already, unless its checksum has to be computed. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RetentionService } from '../../../orchestrator/src/retention/retention.service.js';
 import { ADMIN_KEY, type AdminApp, FIRST_KEY, startAdminApp } from './admin-app.js';
 
 let server: AdminApp;
@@ -157,6 +158,23 @@ describe('keys', () => {
     expect((await server.admin('GET', path)).text).not.toContain(made.secret);
     expect((await server.admin('GET', path)).body.data).toHaveLength(2);
     expect((await server.admin('GET', `${path}?limit=1`)).body['has_more']).toBe(true);
+  });
+
+  it('are forgotten a year after they were revoked, but for those of the configuration', async () => {
+    const { id, key } = await server.project();
+    const keys = async () => (await server.admin('GET', `/admin/v1/projects/${id}/api_keys`)).body.data;
+    const [only] = await keys();
+    await server.admin('DELETE', `/admin/v1/projects/${id}/api_keys/${only!.id}`);
+    const revokedAt = new Date(Date.now() - 366 * 24 * 3_600_000);
+    const retention = server.app.get(RetentionService);
+    await retention.forget();
+    expect(await keys()).toHaveLength(1);
+    await server.prisma.apiKey.updateMany({ where: { id: only!.id }, data: { revokedAt, configured: true } });
+    expect((await retention.forget()).keys).toBe(0);
+    await server.prisma.apiKey.updateMany({ where: { id: only!.id }, data: { configured: false } });
+    expect((await retention.forget()).keys).toBe(1);
+    expect(await keys()).toEqual([]);
+    expect((await server.ask(key, 'GET', '/v1/files')).status).toBe(401);
   });
 
   it('are refused at once when they are revoked', async () => {
