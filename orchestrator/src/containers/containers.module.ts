@@ -13,6 +13,7 @@ import { ExecutionRepository } from './execution.repository.js';
 import { ExecutionService } from './execution.service.js';
 import { ExecutionsController } from './executions.controller.js';
 import { FileImporter } from './file-importer.js';
+import { Reclaimer } from '../sandboxes/reclaimer.js';
 import { RunningWork } from '../sandboxes/running-work.js';
 import { ContainerHolds } from './holds.js';
 import { Persistence } from './persistence.js';
@@ -37,6 +38,7 @@ import { OldContainers } from './old-containers.repository.js';
     ContainerFilesService,
     ExecutionService,
     { provide: RunningWork, useExisting: ExecutionService },
+    { provide: Reclaimer, useExisting: SandboxBindings },
     ContainerHolds,
     ContainerMemory,
     Persistence,

@@ -10,7 +10,7 @@
  * until its files are. The next use of a dirty one, the sweep, and whoever gives it up compare the whole tree
  * with the records first.
  */
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { KeyedMutex } from '../common/mutex.js';
 import type { MemorySize } from '../config/env.schema.js';
@@ -54,7 +54,7 @@ export interface Lease {
 }
 
 @Injectable()
-export class SandboxBindings implements Reclaimer, OnModuleInit, BeforeApplicationShutdown {
+export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
   private readonly logger = new Logger(SandboxBindings.name);
   private readonly bindings = new Map<string, Binding>();
   private readonly mutex = new KeyedMutex();
@@ -66,10 +66,6 @@ export class SandboxBindings implements Reclaimer, OnModuleInit, BeforeApplicati
     private readonly files: SandboxFiles,
     private readonly memory: ContainerMemory,
   ) {}
-
-  onModuleInit(): void {
-    this.pool.setReclaimer(this);
-  }
 
   /** Sandboxes outlive an orderly stop, with their variables, unless their engine ends with the server. */
   async beforeApplicationShutdown(): Promise<void> {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
+import { TypedEvent } from '../common/typed-event.js';
 import { QUEUES } from '../queues/queue-names.js';
 import { QueuesLifecycle } from '../queues/queues.lifecycle.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
@@ -16,7 +17,8 @@ const RETRY_AFTER_SECONDS = 30;
 @Injectable()
 export class DrainService {
   private startedAt: Date | null = null;
-  private readonly listeners: (() => void)[] = [];
+  /** Work is taken again; for what was left waiting. */
+  readonly resumed = new TypedEvent<void>();
 
   constructor(
     private readonly pool: SandboxPool,
@@ -39,18 +41,13 @@ export class DrainService {
     await this.pool.drain();
   }
 
-  /** Called whenever work is taken again; for what was left waiting. */
-  onResume(listener: () => void): void {
-    this.listeners.push(listener);
-  }
-
   /** Takes work again and lets the pool fill up. */
   async resume(): Promise<void> {
     if (this.startedAt === null) return;
     this.startedAt = null;
     this.pool.resume();
     await this.queues.resume(QUEUES.responses);
-    for (const listener of this.listeners) listener();
+    this.resumed.emit();
   }
 
   /** Throws 503 `draining` while no new work is taken. */

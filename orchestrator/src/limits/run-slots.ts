@@ -5,6 +5,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Caller } from '../auth/caller.js';
 import { ApiError } from '../common/api-error.js';
+import { TypedEvent } from '../common/typed-event.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
 
@@ -16,7 +17,8 @@ export type Release = () => void;
 @Injectable()
 export class RunSlots {
   private readonly running = new Map<string, number>();
-  private listener: ((keyId: string) => void) | undefined;
+  /** A run of this key has ended; for what waits its turn. */
+  readonly released = new TypedEvent<string>();
 
   constructor(@Inject(ENV) private readonly env: Env) {}
 
@@ -47,11 +49,6 @@ export class RunSlots {
     return this.running.get(keyId) ?? 0;
   }
 
-  /** Called with the key whenever one of its runs ends; for what waits its turn. */
-  onRelease(listener: (keyId: string) => void): void {
-    this.listener = listener;
-  }
-
   private isFree(keyId: string, own: number | null): boolean {
     const limit = own ?? this.env.RATE_CONCURRENT_RUNS;
     return limit === 0 || this.count(keyId) < limit;
@@ -70,6 +67,6 @@ export class RunSlots {
     const count = this.count(keyId) - 1;
     if (count > 0) this.running.set(keyId, count);
     else this.running.delete(keyId);
-    this.listener?.(keyId);
+    this.released.emit(keyId);
   }
 }

@@ -4,6 +4,7 @@
  * webhooks feature sends them; what it is not woken for it finds by itself.
  */
 import { Injectable } from '@nestjs/common';
+import { TypedEvent } from '../common/typed-event.js';
 import { Prisma } from '../database/generated/client.js';
 import { NOW } from '../database/sql.js';
 import { newEvent } from './event.js';
@@ -17,8 +18,6 @@ export interface Announcement {
   /** Somebody to be told beside the project's endpoints. */
   readonly callbackUrl?: string | null;
 }
-
-type Listener = (deliveryIds: readonly string[]) => void;
 
 const NEW_ID = Prisma.raw(`'wh_' || replace(gen_random_uuid()::text, '-', '')`);
 
@@ -41,7 +40,8 @@ const insert = (told: string): Prisma.Sql => Prisma.sql`
 
 @Injectable()
 export class OutboxRepository {
-  private listener: Listener | undefined;
+  /** Deliveries are committed and may be sent now, rather than at the next look into the table. */
+  readonly written = new TypedEvent<readonly string[]>();
 
   /** Writes the deliveries; hand what comes back to {@link wake} when the transaction is over. */
   async announce(
@@ -58,13 +58,8 @@ export class OutboxRepository {
     return rows.map(({ id }) => id);
   }
 
-  /** Has them sent now rather than at the next look into the table. */
+  /** Called when the transaction is over. */
   wake(deliveryIds: readonly string[]): void {
-    if (deliveryIds.length > 0) this.listener?.(deliveryIds);
-  }
-
-  /** Called once, by whoever sends. */
-  onWake(listener: Listener): void {
-    this.listener = listener;
+    if (deliveryIds.length > 0) this.written.emit(deliveryIds);
   }
 }

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import type { Job, Queue, Worker } from 'bullmq';
+import { TypedEvent } from '../common/typed-event.js';
 import { assertOneProcessorEach, Processors } from './processors.js';
 import type { QueueConnection } from './queue-connection.js';
 import { QUEUE_NAMES, type QueueName } from './queue-names.js';
@@ -24,7 +25,7 @@ const CLOSE_TIMEOUT_MS = 15_000;
  * Looks after workers and queues from boot to stop. Workers start in `onApplicationBootstrap`, when all
  * modules are initialised. The order of stopping, which Nest's phases give:
  *
- * 1. `onModuleDestroy`: long jobs are let go of (`onStopping`); the workers take no more jobs and finish those they have (15 s; a job cut off
+ * 1. `onModuleDestroy`: long jobs are let go of (`stopping`); the workers take no more jobs and finish those they have (15 s; a job cut off
  *    then is delivered again at the next start). Features tear down later, in `beforeApplicationShutdown`.
  * 2. The HTTP server ends its requests; these may still add jobs.
  * 3. `onApplicationShutdown`: queues, their connection and Prisma close.
@@ -37,7 +38,9 @@ export class QueuesLifecycle
   private readonly logger = new Logger('Queues');
   private started = false;
   private draining: Promise<void> | undefined;
-  private readonly stopping: (() => void)[] = [];
+  private hasLetGo = false;
+  /** The server stops; for long jobs that another process can take up. Comes before the workers are waited for. */
+  readonly stopping = new TypedEvent<void>();
 
   constructor(
     private readonly moduleRef: ModuleRef,
@@ -82,14 +85,11 @@ export class QueuesLifecycle
     await Promise.all(this.workersOf(name).map((worker) => worker.resume()));
   }
 
-  /** For long jobs that another process can take up: called before the workers are waited for. */
-  onStopping(letGo: () => void): void {
-    this.stopping.push(letGo);
-  }
-
   /** The first step of a stop; doing it again changes nothing. */
   letGo(): void {
-    for (const letGo of this.stopping.splice(0)) letGo();
+    if (this.hasLetGo) return;
+    this.hasLetGo = true;
+    this.stopping.emit();
   }
 
   async onModuleDestroy(): Promise<void> {

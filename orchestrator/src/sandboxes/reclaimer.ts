@@ -1,7 +1,6 @@
 /**
  * Port to whoever gives sandboxes to containers: the pool asks it for memory that nobody uses just now.
- * The pool cannot import its users, and they need it to be built, so they introduce themselves once
- * (`SandboxPool.setReclaimer`).
+ * The feature that does so provides it under this name (`containers/containers.module.ts`).
  */
 export abstract class Reclaimer {
   /**

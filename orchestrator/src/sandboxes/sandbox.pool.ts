@@ -1,6 +1,6 @@
 /**
  * Sandboxes ready to be used. A warm one costs a claim (milliseconds), a cold one a start (seconds).
- * Knows no containers: who uses a sandbox, and which may be given up, is told by a {@link Reclaimer}.
+ * Knows no containers: who uses a sandbox, and which may be given up, it asks a {@link Reclaimer}.
  *
  * One place starts sandboxes (`pump`): those somebody waits for before spares, a few at a time, each only
  * when memory was set aside for it. Whoever waits takes the first one of their size that is ready,
@@ -12,6 +12,7 @@ import { formatBytes, memoryBytes } from '../common/memory-size.js';
 import { settledWithin } from '../common/settled-within.js';
 import { ENV } from '../config/config.module.js';
 import { type Env, MEMORY_SIZES, type MemorySize } from '../config/env.schema.js';
+import { LateReclaimer } from './late-reclaimer.js';
 import { MemoryAdmission } from './memory-admission.js';
 import type { Reclaimer } from './reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxSpec } from './sandbox.driver.js';
@@ -46,7 +47,6 @@ export class SandboxPool implements BeforeApplicationShutdown {
   /** Ends of sandboxes that nobody waits for. */
   private readonly ends = new Set<Promise<void>>();
   private readonly admission: MemoryAdmission;
-  private reclaimer: Reclaimer = { giveUpIdlest: () => Promise.resolve(false) };
   private draining = false;
   private stopped = false;
   /** No spare is started before somebody looks again: the last attempt failed, or memory is short. */
@@ -56,18 +56,14 @@ export class SandboxPool implements BeforeApplicationShutdown {
 
   constructor(
     private readonly driver: SandboxDriver,
+    @Inject(LateReclaimer) reclaimer: Reclaimer,
     @Inject(ENV) private readonly env: Env,
   ) {
     const sources = {
       giveUpSpare: () => this.giveUpSpare(),
-      giveUpIdlest: (minIdleMs: number) => this.reclaimer.giveUpIdlest(minIdleMs),
+      giveUpIdlest: (minIdleMs: number) => reclaimer.giveUpIdlest(minIdleMs),
     };
     this.admission = new MemoryAdmission(driver, env.MEMORY_FLOOR_BYTES, sources, this.logger);
-  }
-
-  /** Called once by the feature that binds sandboxes; it needs the pool, so it cannot be injected here. */
-  setReclaimer(reclaimer: Reclaimer): void {
-    this.reclaimer = reclaimer;
   }
 
   specOf(size: MemorySize): SandboxSpec {

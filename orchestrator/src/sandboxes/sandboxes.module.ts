@@ -1,4 +1,5 @@
 import { type DynamicModule, Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { LateReclaimer } from './late-reclaimer.js';
 import { MemoryWatch } from './memory-watch.js';
 import { SandboxDriver } from './sandbox.driver.js';
 import { SandboxPool } from './sandbox.pool.js';
@@ -12,7 +13,7 @@ export class SandboxesModule implements OnApplicationShutdown {
   static forRoot(driver: SandboxDriver): DynamicModule {
     return {
       module: SandboxesModule,
-      providers: [{ provide: SandboxDriver, useValue: driver }, SandboxPool, MemoryWatch],
+      providers: [{ provide: SandboxDriver, useValue: driver }, LateReclaimer, SandboxPool, MemoryWatch],
       exports: [SandboxDriver, SandboxPool],
     };
   }

@@ -30,7 +30,7 @@ export class WebhooksProcessor extends JobProcessor implements OnApplicationBoot
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    this.outbox.onWake((ids) => void this.deliveries.enqueue(ids));
+    this.outbox.written.on((ids) => void this.deliveries.enqueue(ids));
     await this.jobs.every(QUEUES.webhooks, TAKE_UP, TAKE_UP_MS);
   }
 }

@@ -102,7 +102,7 @@ describe('run slots', () => {
   it('are counted for each key, and given back once', () => {
     const slots = new RunSlots(parseEnv({ RATE_CONCURRENT_RUNS: '2' }));
     const freed: string[] = [];
-    slots.onRelease((key) => freed.push(key));
+    slots.released.on((key) => freed.push(key));
     const [first, second] = [slots.tryTake('a', null), slots.tryTake('a', null)];
     expect([slots.tryTake('a', null), slots.count('a')]).toEqual([null, 2]);
     expect(slots.tryTake('b', null)).not.toBeNull();

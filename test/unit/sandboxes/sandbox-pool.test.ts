@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { ApiError } from '../../../orchestrator/src/common/api-error.js';
 import { parseEnv } from '../../../orchestrator/src/config/env.js';
 import { WARM_BYTES } from '../../../orchestrator/src/sandboxes/memory-admission.js';
+import type { Reclaimer } from '../../../orchestrator/src/sandboxes/reclaimer.js';
 import { type SandboxId, SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../../../orchestrator/src/sandboxes/sandbox.pool.js';
 import { FakeSandboxDriver } from '../../fakes/sandboxes/fake.driver.js';
@@ -15,14 +16,17 @@ const POOL = '1g=2,4g=1';
 const NO_POOL = '1g=0';
 
 const driver = (): FakeSandboxDriver => new FakeSandboxDriver();
-const poolOn = (on: FakeSandboxDriver, sizes = POOL, env = {}): SandboxPool => {
-  const pool = new SandboxPool(on, parseEnv({ SANDBOX_POOL: sizes, MEMORY_FLOOR_BYTES: '1g', ...env }));
+/** By default there is nothing to give up. */
+const NOTHING: Reclaimer = { giveUpIdlest: () => Promise.resolve(false) };
+const poolOn = (on: FakeSandboxDriver, sizes = POOL, env = {}, reclaimer = NOTHING): SandboxPool => {
+  const settings = parseEnv({ SANDBOX_POOL: sizes, MEMORY_FLOOR_BYTES: '1g', ...env });
+  const pool = new SandboxPool(on, reclaimer, settings);
   onTestFinished(() => pool.beforeApplicationShutdown());
   return pool;
 };
 
-async function filled(on: FakeSandboxDriver, sizes = POOL): Promise<SandboxPool> {
-  const pool = poolOn(on, sizes);
+async function filled(on: FakeSandboxDriver, sizes = POOL, reclaimer = NOTHING): Promise<SandboxPool> {
+  const pool = poolOn(on, sizes, {}, reclaimer);
   pool.refill();
   await pool.settled();
   return pool;
@@ -176,10 +180,9 @@ describe('when memory is short, the pool', () => {
 
   it('gives up spares first, then idle containers, and refuses when none is left', async () => {
     const on = driver();
-    const pool = await filled(on);
     const order: string[] = [];
     let idle = 2;
-    pool.setReclaimer({
+    const pool = await filled(on, POOL, {
       giveUpIdlest: () => {
         if (idle === 0) return Promise.resolve(false);
         idle -= 1;
@@ -207,9 +210,15 @@ describe('when memory is short, the pool', () => {
 
   it('leaves recent containers alone', async () => {
     const on = driver();
-    const pool = poolOn(on, NO_POOL);
     const asked: number[] = [];
-    pool.setReclaimer({ giveUpIdlest: (minIdleMs) => Promise.resolve(asked.push(minIdleMs) < 0) });
+    const pool = poolOn(
+      on,
+      NO_POOL,
+      {},
+      {
+        giveUpIdlest: (minIdleMs) => Promise.resolve(asked.push(minIdleMs) < 0),
+      },
+    );
     on.faults.memory = { hostFreeBytes: GIB, usedBytes: 4 * GIB };
     await refusalOf(pool.acquire('1g'));
     expect(asked).toEqual([10_000]);
@@ -217,9 +226,8 @@ describe('when memory is short, the pool', () => {
 
   it('takes nobody’s variables when somebody else has the memory', async () => {
     const on = driver();
-    const pool = poolOn(on, NO_POOL);
     const giveUpIdlest = vi.fn<(minIdleMs: number) => Promise<boolean>>(() => Promise.resolve(true));
-    pool.setReclaimer({ giveUpIdlest });
+    const pool = poolOn(on, NO_POOL, {}, { giveUpIdlest });
     on.faults.memory = { hostFreeBytes: 0.2 * GIB, usedBytes: 0.5 * GIB };
     expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
     await pool.watchMemory();
@@ -228,9 +236,8 @@ describe('when memory is short, the pool', () => {
 
   it('gives up one at a time while code that runs takes it', async () => {
     const on = driver();
-    const pool = await filled(on);
     const giveUpIdlest = vi.fn<(minIdleMs: number) => Promise<boolean>>(() => Promise.resolve(true));
-    pool.setReclaimer({ giveUpIdlest });
+    const pool = await filled(on, POOL, { giveUpIdlest });
     on.faults.memory = { hostFreeBytes: 0.9 * GIB, usedBytes: 4 * GIB };
     await pool.watchMemory();
     expect([warm(pool), giveUpIdlest.mock.calls.length]).toEqual([2, 0]);

@@ -83,11 +83,11 @@ export class BackgroundService {
     lifecycle: QueuesLifecycle,
     @Inject(ENV) private readonly env: Env,
   ) {
-    lifecycle.onStopping(() => this.letGo());
-    slots.onRelease((key) => {
+    lifecycle.stopping.on(() => this.letGo());
+    slots.released.on((key) => {
       if (this.waitingKeys.has(key)) void this.takeUpNext(key);
     });
-    drain.onResume(() => void this.takeUpAbandoned().catch((error: unknown) => this.sweepHasIt(error)));
+    drain.resumed.on(() => void this.takeUpAbandoned().catch((error: unknown) => this.sweepHasIt(error)));
   }
 
   /** At shutdown: gives back what runs, before it has even stopped, so that the next process takes it up at once. */

@@ -17,7 +17,7 @@ export class EventStream {
     private readonly live: LiveEvents,
     lifecycle: QueuesLifecycle,
   ) {
-    lifecycle.onStopping(() => (this.stopping = true));
+    lifecycle.stopping.on(() => (this.stopping = true));
   }
 
   /**

@@ -50,7 +50,7 @@ export class WaitingRuns {
       logger: this.logger,
       what: 'the lease of a response',
     });
-    lifecycle.onStopping(() => {
+    lifecycle.stopping.on(() => {
       setTimeout(() => this.endAll(), LAST_MS).unref();
     });
   }
