@@ -1,8 +1,9 @@
 /** What holds for every operation, and so is written once and not at every controller. */
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { type Endpoint, ERROR_COMPONENTS, errorResponses, type Operation } from './openapi-statuses.js';
 
 type PathItem = OpenAPIObject['paths'][string];
-type Operation = NonNullable<PathItem['get']>;
+type Responses = Operation['responses'];
 
 const METHODS = ['get', 'put', 'post', 'delete', 'patch'] as const;
 
@@ -26,10 +27,8 @@ const ERROR_SCHEMA = {
   },
 };
 
-const ERROR_RESPONSE = {
-  description: 'Any other status: the error envelope.',
-  content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
-};
+/** A stream is described by its events (docs/contract/streaming.md), not by the object it ends with. */
+const EVENT_STREAM = { schema: { type: 'string' as const, description: 'Server-sent events.' } };
 
 /** Fastify calls the rest of a path `*`; OpenAPI wants the name that stands in the path. */
 function nameWildcards(path: string, operation: Operation): Operation['parameters'] {
@@ -39,20 +38,37 @@ function nameWildcards(path: string, operation: Operation): Operation['parameter
   );
 }
 
-function finishOperation(path: string, operation: Operation): Operation {
+function withStreams(responses: Responses): Responses {
+  const finished = Object.entries(responses).map(([status, response]) => {
+    if (!response || !('content' in response) || !response.content?.['text/event-stream'])
+      return [status, response];
+    return [status, { ...response, content: { ...response.content, 'text/event-stream': EVENT_STREAM } }];
+  });
+  return Object.fromEntries(finished) as Responses;
+}
+
+/** What a handler says itself, with content of its own, goes before what holds for all. */
+function responsesOf(endpoint: Endpoint): Responses {
+  const own = Object.entries(endpoint.operation.responses).filter(
+    ([status, response]) => Number(status) < 400 || (response && 'content' in response),
+  );
+  return { ...errorResponses(endpoint), ...withStreams(Object.fromEntries(own) as Responses) };
+}
+
+function finishOperation({ method, path, operation }: Endpoint): Operation {
   const parameters = nameWildcards(path, operation);
   return {
     ...operation,
     ...(parameters ? { parameters } : {}),
     ...(OPEN_PATHS.test(path) ? { security: [] } : {}),
-    responses: { ...operation.responses, default: { $ref: '#/components/responses/Error' } },
+    responses: responsesOf({ method, path, operation }),
   };
 }
 
 function finishPath(path: string, item: PathItem): PathItem {
   const finished = METHODS.flatMap((method) => {
     const operation = item[method];
-    return operation ? [[method, finishOperation(path, operation)] as const] : [];
+    return operation ? [[method, finishOperation({ method, path, operation })] as const] : [];
   });
   return { ...item, ...Object.fromEntries(finished) };
 }
@@ -70,7 +86,7 @@ export function finishDocument(document: OpenAPIObject): OpenAPIObject {
     components: {
       ...document.components,
       schemas: sorted({ Error: ERROR_SCHEMA, ...document.components?.schemas }),
-      responses: { Error: ERROR_RESPONSE },
+      responses: ERROR_COMPONENTS,
     },
   };
 }

@@ -9,7 +9,7 @@ import { type Page, pageQuery, pageOf } from '../common/pagination.js';
 import { parseWire } from '../common/schema-error.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
+import { BLOB_RANGE_RESPONSE, BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
 import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import { OncePerKey } from '../idempotency/once-per-key.js';
 import {
@@ -88,6 +88,7 @@ export class ContainerFilesController {
   @Get(':file_id/content')
   @ApiOperation({ summary: 'Download a container file' })
   @ApiResponse(BLOB_RESPONSE)
+  @ApiResponse(BLOB_RANGE_RESPONSE)
   async content(
     @CurrentProject() caller: Caller,
     @Param('container_id') containerId: string,

@@ -14,7 +14,7 @@ import { type Page, pageOf } from '../common/pagination.js';
 import { parseWire } from '../common/schema-error.js';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
+import { BLOB_RANGE_RESPONSE, BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import { OncePerKey } from '../idempotency/once-per-key.js';
 import { Subjects } from '../idempotency/subjects.js';
@@ -109,6 +109,7 @@ export class FilesController {
   @Get(':file_id/content')
   @ApiOperation({ summary: 'Download a file; container files by their cfile_ id too' })
   @ApiResponse(BLOB_RESPONSE)
+  @ApiResponse(BLOB_RANGE_RESPONSE)
   async content(
     @CurrentProject() caller: Caller,
     @Param('file_id') id: string,

@@ -36,6 +36,7 @@ export class ModelsController {
 
   @Delete('*')
   @ApiOperation({ summary: 'Refused: models are configured by the operator' })
+  @ApiResponse({ status: 403, description: 'Always.' })
   delete(@Param('*') id: string): never {
     throw new ApiError(
       'permission_denied',

@@ -11,7 +11,7 @@ import {
   Req,
   Res,
 } from '@nestjs/common';
-import { ApiBearerAuth, ApiBody, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiBody, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
@@ -76,6 +76,7 @@ export class ResponsesController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a response' })
   @ApiBody({ standardSchema: createResponseSchema } as never)
+  @ApiProduces('application/json', 'text/event-stream')
   @ApiResponse({ status: 200, standardSchema: responseObjectSchema })
   async create(
     @CurrentProject() caller: Caller,
@@ -121,6 +122,7 @@ export class ResponsesController {
   }
 
   @Get(':response_id')
+  @ApiProduces('application/json', 'text/event-stream')
   @ApiResponse({ status: 200, standardSchema: responseObjectSchema })
   @ApiOperation({ summary: 'Retrieve a response' })
   async retrieve(

@@ -8,11 +8,20 @@ import { mimeTypeOf } from '../common/mime.js';
 import type { ByteRange } from './blob.store.js';
 import { parseRange, type RequestedRange } from './byte-range.js';
 
-/** How a download looks in the OpenAPI document. */
+const BYTES = { schema: { type: 'string', format: 'binary' } } as const;
+/** The name of a file tells its type; what no name tells is `application/octet-stream`. */
+const CONTENT = { 'application/octet-stream': BYTES, '*/*': BYTES };
+
+/** How a download looks in the OpenAPI document, and a part of one. */
 export const BLOB_RESPONSE: ApiResponseOptions = {
   status: 200,
   description: 'The bytes, exactly as they were stored.',
-  content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+  content: CONTENT,
+};
+export const BLOB_RANGE_RESPONSE: ApiResponseOptions = {
+  status: 206,
+  description: 'The range that was asked for.',
+  content: CONTENT,
 };
 
 export interface Download {
