@@ -1,3 +1,5 @@
+import pLimit from 'p-limit';
+
 /** Serialises work per key within this process. What must hold across processes is decided by a row. */
 export class KeyedMutex {
   private readonly tails = new Map<string, Promise<void>>();
@@ -33,29 +35,26 @@ export class KeyedMutex {
   }
 }
 
-/** At most `limit` at once; the others wait in line. */
+/** At most so many at once; the others wait in line. */
 export class Semaphore {
-  private waiting: (() => void)[] = [];
-  private active = 0;
-  private readonly limit: number;
+  private readonly limit: pLimit.Limit;
 
-  constructor(limit: number) {
-    this.limit = limit;
+  constructor(size: number) {
+    this.limit = pLimit(size);
   }
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.active >= this.limit) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    else this.active += 1;
-    try {
-      return await work();
-    } finally {
-      const next = this.waiting.shift();
-      if (next) next();
-      else this.active -= 1;
-    }
+  run<T>(work: () => Promise<T>): Promise<T> {
+    return this.limit(work);
+  }
+
+  /** Waits for a place and returns what gives it back, for work that does not end where it began; again does nothing. */
+  take(): Promise<() => void> {
+    return new Promise((resolve) => {
+      void this.limit(() => new Promise<void>((release) => resolve(release)));
+    });
   }
 
   get queued(): number {
-    return this.waiting.length;
+    return this.limit.pendingCount;
   }
 }

@@ -28,5 +28,10 @@ describe('mimeTypeOf', () => {
     ['a.', 'application/octet-stream'],
     ['a.constructor', 'application/octet-stream'],
     ['a.unknown', 'application/octet-stream'],
+    ['a.parquet', 'application/vnd.apache.parquet'],
+    ['a.ts', 'application/typescript'],
+    ['a.webm', 'video/webm'],
+    ['a.ICS', 'text/calendar'],
+    ['csv', 'application/octet-stream'],
   ])('%s is %s', (name, type) => expect(mimeTypeOf(name)).toBe(type));
 });

@@ -53,4 +53,28 @@ describe('Semaphore', () => {
     expect(most).toBe(2);
     expect(semaphore.queued).toBe(0);
   });
+
+  it('gives places out in order, and each back once, however often it is told to', async () => {
+    const semaphore = new Semaphore(1);
+    const first = await semaphore.take();
+    const entered: string[] = [];
+    const second = semaphore.take().then((release) => (entered.push('second'), release));
+    const third = semaphore.run(async () => entered.push('third'));
+    await tick();
+    expect([entered, semaphore.queued]).toEqual([[], 2]);
+    first();
+    first();
+    const release = await second;
+    await tick();
+    expect(entered).toEqual(['second']);
+    release();
+    await third;
+    expect(entered).toEqual(['second', 'third']);
+  });
+
+  it('gives a place back after a failure', async () => {
+    const semaphore = new Semaphore(1);
+    await expect(semaphore.run(() => Promise.reject(new Error('x')))).rejects.toThrow('x');
+    await expect(semaphore.run(async () => 1)).resolves.toBe(1);
+  });
 });

@@ -7,6 +7,7 @@
  */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Semaphore } from '../../common/mutex.js';
 import {
   SandboxError,
   type FetchedFile,
@@ -33,34 +34,11 @@ const IDLE_POLL_MS = 20;
 const MAX_TRANSFERS = 16;
 const LIST_PAGE = 1_000;
 
-/** Hands out `size` places; waiters are served in order. */
-class Places {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(size: number) {
-    this.#free = size;
-  }
-
-  async take(): Promise<() => void> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    let given = false;
-    return () => {
-      if (given) return;
-      given = true;
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    };
-  }
-}
-
 export class SupervisorClient {
   readonly #socket: SupervisorSocket;
   readonly #control: FrameConnection;
   #execution: FrameConnection | undefined;
-  readonly #transfers = new Places(MAX_TRANSFERS);
+  readonly #transfers = new Semaphore(MAX_TRANSFERS);
   readonly #others = new Set<FrameConnection>();
   /** Resolves when the control connection has ended: by `close`, or because the sandbox has ended. */
   readonly closed: Promise<void>;
