@@ -49,7 +49,8 @@ export class RunSlots {
     return this.running.get(keyId) ?? 0;
   }
 
-  private isFree(keyId: string, own: number | null): boolean {
+  /** Whether one more may run. */
+  isFree(keyId: string, own: number | null): boolean {
     const limit = own ?? this.env.RATE_CONCURRENT_RUNS;
     return limit === 0 || this.count(keyId) < limit;
   }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import OpenAI, { RateLimitError } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RunSlots } from '../../../orchestrator/src/limits/run-slots.js';
+import { BackgroundService } from '../../../orchestrator/src/responses/background/background.service.js';
 import { eventually } from '../../support/api.js';
 import { type AdminApp, startAdminApp } from '../admin/admin-app.js';
 
@@ -190,6 +191,25 @@ describe('concurrent runs', () => {
     expect(executions.map(({ responseId }) => responseId)).toEqual(ids);
     for (const [index, next] of executions.slice(1).entries())
       expect(next.startedAt!.getTime()).toBeGreaterThanOrEqual(executions[index]!.endedAt!.getTime());
+    await untilRunning(limited, 0);
+  });
+
+  it('in the background keep their order when their jobs do not', async () => {
+    const limited = await project({ concurrent_runs: 1 });
+    const release = server.app.get(RunSlots).tryTake(await keyIdOf(limited.id), 1)!;
+    const ids: string[] = [];
+    for (const text of ['one', 'two']) {
+      const background = program(`print:${text}`, { background: true });
+      ids.push(((await (await limited.request('/responses', background)).json()) as { id: string }).id);
+    }
+    release();
+    await server.app.get(BackgroundService).run(ids[1]!);
+    const executions = await eventually(
+      () => server.prisma.execution.findMany({ where: { responseId: { in: ids } }, orderBy: { seq: 'asc' } }),
+      ({ length }) => length === 2,
+      20_000,
+    );
+    expect(executions.map(({ responseId }) => responseId)).toEqual(ids);
     await untilRunning(limited, 0);
   });
 

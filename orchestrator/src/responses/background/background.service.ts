@@ -29,7 +29,7 @@ import { type PreparedRun, RunFactory } from '../run/run-factory.js';
 import type { Resumed } from '../run/response-run.js';
 import { Sequencer } from '../record/sequencer.js';
 import type { RunDraft, TurnEnd } from '../record/turn-end.js';
-import { type Batch, EventLogRepository } from '../record/event-log.repository.js';
+import { type Batch, EventLogRepository, type Slot } from '../record/event-log.repository.js';
 import { EventRecorder } from './event-recorder.js';
 import { LiveEvents } from './live-events.js';
 import { resume } from './resume.js';
@@ -68,6 +68,8 @@ export class BackgroundService {
   private readonly running = new Map<string, Running>();
   /** Keys of which a response waits for another one to end. */
   private readonly waitingKeys = new Set<string>();
+  /** Have a slot, and are still queued in the database. */
+  private readonly starting = new Set<string>();
   private stopping = false;
 
   constructor(
@@ -139,11 +141,21 @@ export class BackgroundService {
       this.waitingKeys.add(slot.key);
       return;
     }
+    this.starting.add(responseId);
     try {
-      await this.claimAndRun(responseId);
+      if (await this.isNext(slot)) await this.claimAndRun(responseId);
+      // Its turn comes again with the end of the one before it.
+      else this.waitingKeys.add(slot.key);
     } finally {
+      this.starting.delete(responseId);
       release();
     }
+  }
+
+  /** Jobs arrive in any order; the last free place goes to the response that has waited longest. */
+  private async isNext({ key, limit, turn }: Slot): Promise<boolean> {
+    if (turn === null || this.slots.isFree(key, limit)) return true;
+    return (await this.log.nextQueued(key, turn, [...this.starting])) === null;
   }
 
   /** What waits is left waiting while the server drains or stops. */
@@ -174,6 +186,7 @@ export class BackgroundService {
 
   private async claimAndRun(responseId: string): Promise<void> {
     const claim = await this.leases.claim(responseId);
+    this.starting.delete(responseId);
     const prepared = this.prepared.get(responseId);
     this.prepared.delete(responseId);
     if (!claim) return;

@@ -2,7 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { PrismaService } from '../../database/prisma.service.js';
 import { ResponseEndRepository } from './response-end.repository.js';
-import { FencedError } from './response-lease.repository.js';
+import { FencedError, type Waiting } from './response-lease.repository.js';
 import { open } from './response.state.js';
 import type { ResponseObject, ResponseStatus, StreamEvent } from '../response.types.js';
 import type { TurnEnd } from './turn-end.js';
@@ -16,6 +16,16 @@ export interface Batch {
   readonly end: ResponseObject | null;
 }
 
+/** What a background response has to wait for. */
+export interface Slot {
+  /** Of the API key, or of the project. */
+  readonly key: string;
+  /** How many of the key's may run at the same time; null for what holds for all. */
+  readonly limit: number | null;
+  /** Its place in the order of the key's; null once it has run, for then it goes on. */
+  readonly turn: bigint | null;
+}
+
 @Injectable()
 export class EventLogRepository {
   constructor(
@@ -24,22 +34,32 @@ export class EventLogRepository {
   ) {}
 
   /** Whose run it is, and how many of these may run at the same time; null when nobody waits for it. */
-  async slotOf(id: string): Promise<{ key: string; limit: number | null } | null> {
+  async slotOf(id: string): Promise<Slot | null> {
     const row = await this.prisma.response.findFirst({
       where: { id, status: { in: open() } },
-      select: { keyId: true, projectId: true, project: { select: { concurrentRuns: true } } },
+      select: {
+        keyId: true,
+        projectId: true,
+        seq: true,
+        status: true,
+        project: { select: { concurrentRuns: true } },
+      },
     });
-    return row && { key: row.keyId ?? row.projectId, limit: row.project.concurrentRuns };
+    if (!row) return null;
+    const { keyId, projectId, seq, status, project } = row;
+    return { key: keyId ?? projectId, limit: project.concurrentRuns, turn: status === 'queued' ? seq : null };
   }
 
-  /** The oldest that waits for a slot of this key. */
-  async nextQueued(key: string): Promise<{ id: string; attempt: number } | null> {
+  /** The oldest that waits for a slot of this key, before `turn` if that is given; `starting` have theirs. */
+  async nextQueued(key: string, turn?: bigint, starting: readonly string[] = []): Promise<Waiting | null> {
     return this.prisma.response.findFirst({
       where: {
         background: true,
         status: 'queued',
         deletedAt: null,
         OR: [{ keyId: key }, { keyId: null, projectId: key }],
+        ...(starting.length === 0 ? {} : { id: { notIn: [...starting] } }),
+        ...(turn === undefined ? {} : { seq: { lt: turn } }),
       },
       orderBy: { seq: 'asc' },
       select: { id: true, attempt: true },
