@@ -53,6 +53,8 @@ export const sweepSchema = z
         container_files: z.int(),
         executions: z.int(),
         containers: z.int(),
+        replies: z.int().meta({ description: 'Kept for requests with an `Idempotency-Key`.' }),
+        keys: z.int().meta({ description: 'Revoked more than a year ago.' }),
       })
       .meta({ description: 'Rows that were removed or lost their content.' }),
     removed_blobs: z.int(),

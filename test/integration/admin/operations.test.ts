@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sweepSchema } from '../../../orchestrator/src/admin/operations.schema.js';
 import type { SandboxId } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { type AdminApp, startAdminApp } from './admin-app.js';
 
@@ -203,6 +204,14 @@ describe('operations', () => {
     expect(body['expired_containers']).toBeGreaterThanOrEqual(1);
     expect(server.driver.engine.machines.has(sandbox)).toBe(false);
     expect((await server.admin('POST', '/admin/v1/sweep', {})).body['expired_containers']).toBe(0);
+  });
+
+  it('reports of a sweep no more and no less than the document says', async () => {
+    const { body } = await server.admin('POST', '/admin/v1/sweep');
+    const { shape } = sweepSchema;
+    expect(Object.keys(body).toSorted()).toEqual(Object.keys(shape).toSorted());
+    const forgotten = Object.keys(body['forgotten'] as object).toSorted();
+    expect(forgotten).toEqual(Object.keys(shape.forgotten.shape).toSorted());
   });
 
   it('drains: running code ends, new work is refused, the pool is empty; and resumes', async () => {
