@@ -16,6 +16,9 @@ const isOpen = ({ path }: Endpoint): boolean => path.startsWith('/health/');
 /** Operators' requests are not counted. */
 const isProjects = ({ path }: Endpoint): boolean => path.startsWith('/v1/');
 const writes = ({ method }: Endpoint): boolean => method !== 'get';
+/** Reading a container, or what is in it, is written down as its use. */
+const stores = (endpoint: Endpoint): boolean =>
+  writes(endpoint) || endpoint.path.startsWith('/v1/containers/');
 const parameters = ({ operation }: Endpoint) =>
   (operation.parameters ?? []).flatMap((parameter) => ('in' in parameter ? [parameter] : []));
 const takesId = (endpoint: Endpoint): boolean => parameters(endpoint).some((each) => each.in === 'path');
@@ -53,6 +56,11 @@ const RULES: readonly Rule[] = [
     description: 'What the request refers to does not exist in this project.',
     applies: (endpoint) => takesId(endpoint) || hasParameter(endpoint, 'after') || mayRefer(endpoint),
   },
+  {
+    status: 405,
+    description: 'The path takes other methods, which the header `allow` names.',
+    applies: () => true,
+  },
   { status: 408, description: 'The body did not arrive in time.', applies: writes },
   {
     status: 409,
@@ -85,7 +93,7 @@ const RULES: readonly Rule[] = [
     applies: () => true,
     retry: true,
   },
-  { status: 507, description: 'The disk of the server is full.', applies: writes },
+  { status: 507, description: 'The disk of the server is full.', applies: stores },
 ];
 
 const nameOf = (status: number): string => `Error${status}`;

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOperation, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { type Caller, CurrentProject } from '../auth/caller.js';
@@ -45,6 +45,7 @@ export class ExecutionsController {
   @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Run Python code in a container' })
+  @ApiProduces('application/json', 'text/event-stream')
   @ApiResponse({ status: 200, standardSchema: executionSchema })
   async create(
     @CurrentProject() caller: Caller,

@@ -64,4 +64,13 @@ describe('docs/api/openapi.json', () => {
     expect(statusesOf('GET /v1/files')).not.toContain(409);
     expect(statusesOf('DELETE /v1/models/{path}')).not.toContain(200);
   });
+
+  it('knows that a run may be told as events, that reading a container counts as its use, and other methods', () => {
+    const run = 'POST /v1/containers/{container_id}/executions';
+    expect(contentOf(run, 200)).toEqual(['application/json', 'text/event-stream']);
+    expect(statusesOf('GET /v1/containers/{container_id}/files')).toContain(507);
+    expect(statusesOf('GET /v1/files')).not.toContain(507);
+    for (const { name } of operations)
+      expect([name, statusesOf(name)]).toEqual([name, expect.arrayContaining([405])]);
+  });
 });
