@@ -128,6 +128,9 @@ export class FakeExecution {
         return await this.#sleep(statement.amount);
       case 'stubborn':
         return await this.#ignoreInterrupts(statement.amount);
+      case 'deaf':
+        await sleep(statement.amount, undefined, { signal: this.#world.death }).catch(() => undefined);
+        return this.#checkDeath();
       case 'oom':
         this.#notice('out_of_memory', 'Python was killed: it needed more memory than the container has.');
         throw new Ended('out_of_memory', true);

@@ -12,6 +12,7 @@
  *   raise:NAME:MESSAGE           an exception
  *   sleep:MS                     interruptible
  *   stubborn:MS                  ignores interrupts, so that only killing the kernel helps
+ *   deaf:MS                      nothing ends it but the end of the sandbox
  *   flood:BYTES                  output
  *   oom  die                     the kernel is killed: for memory, or for no known reason
  *   end                          the whole sandbox dies
@@ -25,7 +26,7 @@ export type Statement =
   | { readonly verb: 'delete'; readonly path: string }
   | { readonly verb: 'fill'; readonly path: string; readonly bytes: number }
   | { readonly verb: 'raise'; readonly name: string; readonly message: string }
-  | { readonly verb: 'sleep' | 'stubborn' | 'flood'; readonly amount: number };
+  | { readonly verb: 'sleep' | 'stubborn' | 'deaf' | 'flood'; readonly amount: number };
 
 const unescape = (text: string): string => text.replaceAll('\\n', '\n');
 
@@ -64,6 +65,7 @@ function parseLine(line: string): Statement | undefined {
       return { verb, name: first, message: second };
     case 'sleep':
     case 'stubborn':
+    case 'deaf':
     case 'flood':
       return { verb, amount: Number(rest) };
     default:

@@ -1,6 +1,7 @@
 /** Background responses in states that a crash or a race leaves behind. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { QueuesLifecycle } from '../../../orchestrator/src/queues/queues.lifecycle.js';
+import { SandboxDriver } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { eventually } from '../../support/api.js';
 import { type AdminApp, startAdminApp } from '../admin/admin-app.js';
 
@@ -75,7 +76,8 @@ describe('a background response', () => {
   it('is given back before its code has ended, when the server stops', async () => {
     const own = await startAdminApp();
     const { key } = await own.project();
-    const body = { model: 'python', input: 'stubborn:60000', tools: TOOLS, background: true };
+    // Code that is killed when it does not stop may have ended before a busy machine looks.
+    const body = { model: 'python', input: 'deaf:60000', tools: TOOLS, background: true };
     const { id } = (await own.ask(key, 'POST', '/v1/responses', body)).body;
     const runs = () => own.prisma.execution.findFirst({ where: { responseId: id } });
     await eventually(runs, (execution) => execution?.status === 'running');
@@ -89,6 +91,8 @@ describe('a background response', () => {
       true,
       'running',
     ]);
+    const driver = own.app.get(SandboxDriver);
+    for (const sandbox of await driver.list()) await driver.destroy(sandbox.id);
     await own.stop();
   });
 
