@@ -11,7 +11,7 @@ import { Api } from '../support/api.js';
 import { newProject, showLogOnFailure } from '../support/project.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { mountBlobDisk, unmountBlobDisk } from './blob-disk.js';
-import { type Fault, FAULTS } from './faults.js';
+import { type Fault, FAULTS, LEASE_MS } from './faults.js';
 import { check } from './invariants.js';
 import { Ledger } from './ledger.js';
 import { type Chance, chanceOf } from './random.js';
@@ -31,7 +31,7 @@ const ENV = {
   SANDBOX_POOL: `1g=${POOL}`,
   SWEEP_INTERVAL_MS: '2000',
   RETENTION_INTERVAL_MS: '5000',
-  RESPONSE_LEASE_SECONDS: '5',
+  RESPONSE_LEASE_SECONDS: String(LEASE_MS / 1000),
   DISK_FLOOR_BYTES: '8m',
 };
 
@@ -102,8 +102,8 @@ describe(`faults of seed ${SEED}`, () => {
       const ledger = await roundOf(chosen, chanceOf(SEED * 10_007 + round));
       const ends = [...ledger.ends].map(([end, times]) => `${end}: ${times}`).join(', ');
       process.stdout.write(`round ${round}, ${name}: ${ends}; kept ${ledger.files.length} files\n`);
-      if (!name.startsWith('server') || name === 'server paused') expect(server.pid).toBe(pid);
-      const told = `--seed ${SEED}, round ${round}, ${name}`;
+      if (!name.startsWith('server') || name.startsWith('server paused')) expect(server.pid).toBe(pid);
+      const told = `round ${round}, ${name}; again: npm run test:faults -- ${ROUNDS} --seed ${SEED}`;
       expect(ledger.oddities, told).toEqual([]);
     },
     ROUND_TIMEOUT_MS,

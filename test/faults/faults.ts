@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Api } from '../support/api.js';
 import type { TestServer } from '../support/server.js';
+import { type Daemon, isOwnEngine, killDaemons } from './engine-daemons.js';
 import type { Chance } from './random.js';
 
 const run = promisify(execFile);
@@ -26,6 +27,8 @@ export interface Fault {
   readonly happen: (world: World) => Promise<void>;
 }
 
+/** For which a response belongs to the process that runs it. */
+export const LEASE_MS = 5_000;
 const CHUNK = Buffer.alloc(1024 * 1024, 1);
 
 /** Kills a process that may have ended by itself. */
@@ -80,10 +83,10 @@ const childrenOf = (parent: number): number[] =>
     }
   });
 
-async function pauseServer({ server, chance }: World): Promise<void> {
+async function pauseServer({ server, chance }: World, least: number, most: number): Promise<void> {
   const { pid } = server;
   signal(pid, 'SIGSTOP');
-  await sleep(chance.whole(1_000, 12_000));
+  await sleep(chance.whole(least, most));
   signal(pid, 'SIGCONT');
 }
 
@@ -135,10 +138,21 @@ async function fillDisk({ blobDisk, chance }: World): Promise<void> {
   await rm(path);
 }
 
+/** Sandboxes outlive the daemons; what was being started or removed is in any state. */
+const engineFault = (...daemons: Daemon[]): Fault => ({
+  name: `${daemons.join(' and ')} killed`,
+  possible: isOwnEngine,
+  happen: () => killDaemons(daemons),
+});
+
 export const FAULTS: readonly Fault[] = [
   { name: 'server killed', happen: (world) => killServer(world, 'SIGKILL') },
   { name: 'server stopped', happen: (world) => killServer(world, 'SIGTERM') },
-  { name: 'server paused', happen: pauseServer },
+  { name: 'server paused', happen: (world) => pauseServer(world, 500, 4_000) },
+  {
+    name: 'server paused beyond its leases',
+    happen: (world) => pauseServer(world, LEASE_MS + 2_000, LEASE_MS + 8_000),
+  },
   { name: 'database killed', happen: (world) => killDatabase(world, 'SIGKILL') },
   { name: 'database stopped', happen: (world) => killDatabase(world, 'SIGINT') },
   { name: 'database paused', happen: pauseDatabase },
@@ -153,5 +167,8 @@ export const FAULTS: readonly Fault[] = [
       await server.start();
     },
   },
+  engineFault('dockerd'),
+  engineFault('containerd'),
+  engineFault('dockerd', 'containerd'),
   { name: 'disk full', possible: ({ blobDisk }) => blobDisk !== undefined, happen: fillDisk },
 ];

@@ -1,8 +1,9 @@
 /** What must be true after every fault, once the server has had its time to recover. */
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type OpenAI from 'openai';
+import { installationPrefix } from '../../orchestrator/src/sandboxes/docker/sandbox-labels.js';
 import { Api, eventually, type Execution, type Page } from '../support/api.js';
 import { onDatabase } from '../support/project.js';
 import type { TestServer } from '../support/server.js';
@@ -112,16 +113,33 @@ function namesIn(folder: string): string[] {
   }
 }
 
+/** Cgroups of containers below this server's own, in each hierarchy by itself. */
+function cgroups({ server }: Checked): string[] {
+  const id = readFileSync(join(server.dataDir, 'installation-id'), 'utf8').trim();
+  const own = join('code-interpreter', installationPrefix(id).slice(0, -1));
+  const tops = ['/sys/fs/cgroup', ...namesIn('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))];
+  const isContainer = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+  return tops.flatMap((top) =>
+    namesIn(join(top, own))
+      .filter(isContainer)
+      .map((name) => join(top, own, name)),
+  );
+}
+
 /** All that is left of what was worked on, in words. */
-async function leftovers({ server, pool }: Checked): Promise<string[]> {
+async function leftovers(checked: Checked): Promise<string[]> {
+  const { server, pool } = checked;
   const { rows } = await onDatabase(server, (client) => client.query<{ it: string }>(UNENDED));
   const sandboxes = await server.sandboxes();
   const folders = namesIn(join(server.dataDir, 'sandboxes'));
+  const known = new Set(sandboxes);
+  const orphans = cgroups(checked).filter((path) => !known.has(basename(path)));
   const staging = namesIn(join(server.dataDir, 'blobs/staging'));
   return [
     ...rows.map(({ it }) => it),
     ...(sandboxes.length > pool ? [`${sandboxes.length} sandboxes: ${sandboxes.join(' ')}`] : []),
     ...(folders.length > pool ? [`${folders.length} folders of sandboxes: ${folders.join(' ')}`] : []),
+    ...orphans.map((path) => `cgroup ${path}`),
     ...staging.map((name) => `staging file ${name}`),
   ];
 }
