@@ -104,12 +104,21 @@ async function removeSandboxesOf(dataDir: string): Promise<void> {
   await Promise.all(ids.map((id) => engine.remove(id)));
 }
 
+/** A run that was killed could not unmount the disks that it gave to its server. */
+function unmountBelow(folder: string): void {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    const target = line.split(' ')[4];
+    if (target?.startsWith(`${folder}/`)) execFileSync('umount', ['--lazy', target], { stdio: 'ignore' });
+  }
+}
+
 /** Sandboxes of running containers outlive a server on purpose; here they go, and all the rest. */
 async function removeAll(dataDir: string): Promise<void> {
   if (existsSync(join(dataDir, 'postgres/cluster/postmaster.pid'))) {
     await (await startEmbeddedPostgres({ dataDir, log: () => undefined })).stop();
   }
   await removeSandboxesOf(dataDir);
+  unmountBelow(dataDir);
   rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
 }
 
