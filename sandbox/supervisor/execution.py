@@ -111,8 +111,8 @@ class Execution:
         if self.running:
             self._lose_state(cause)
 
-    def exceeded_memory(self, used: int) -> None:
-        if self.running and not self._room.pressure.relieve(self._room.kernel.pid, used):
+    def exceeded_memory(self) -> None:
+        if self.running and not self._room.pressure.relieve(self._room.kernel.pid):
             self._run_out_of_memory()
 
     def exceeded_entries(self) -> None:

@@ -35,7 +35,7 @@ class Service:
         self.kernel = KernelKeeper(loop, options)
         self.watch = MemoryWatch(loop, Meter(options.uid), options.memory_bytes, self._memory_exceeded)
         self.entries = EntryWatch(loop, self.scanner, options.max_entries, self._entries_exceeded)
-        self.pressure = Pressure(options.uid)
+        self.pressure = Pressure(options.uid, options.scratch.split(":"))
         self._execution: Execution | None = None
         self._executor: Connection | None = None
         self._configuring = False
@@ -120,7 +120,9 @@ class Service:
 
     def _ping(self, connection: Connection, header: Header, _payload: bytes) -> None:
         uptime = round((time.monotonic() - self._begun) * 1000)
-        _done(connection, header, version=VERSION, kernel=self.kernel.state, uptime_ms=uptime)
+        # Files are looked at after the kernel is done; until then no other code is taken.
+        state = "busy" if self.kernel.state == "ready" and self._execution is not None else self.kernel.state
+        _done(connection, header, version=VERSION, kernel=state, uptime_ms=uptime)
 
     def _configure(self, connection: Connection, header: Header, _payload: bytes) -> None:
         self._require_idle()
@@ -223,10 +225,10 @@ class Service:
     def _file_noted(self, note: Header) -> None:
         self.scanner.note(note)
 
-    def _memory_exceeded(self, used: int) -> None:
+    def _memory_exceeded(self) -> None:
         if self._execution is not None:
-            self._execution.exceeded_memory(used)
-        elif self.pressure.relieve(self.kernel.pid, used):
+            self._execution.exceeded_memory()
+        elif self.pressure.relieve(self.kernel.pid):
             report("out of memory between executions; a process that was left behind was killed")
         elif any(True for _ in processes.of_user(self._options.uid)):
             # Something left over grew between executions.

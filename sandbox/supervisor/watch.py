@@ -17,9 +17,9 @@ _FASTEST_GROWTH = 8_000_000_000
 
 
 class MemoryWatch:
-    """Calls `on_exceeded`, with the bytes in use, whenever a sample is above `limit`, in executions and, slower, between them."""
+    """Calls `on_exceeded` whenever a sample is above `limit`, in executions and, slower, between them."""
 
-    def __init__(self, loop: Loop, meter: Meter, limit: int, on_exceeded: Callable[[int], None]) -> None:
+    def __init__(self, loop: Loop, meter: Meter, limit: int, on_exceeded: Callable[[], None]) -> None:
         self._loop = loop
         self._meter = meter
         self._on_exceeded = on_exceeded
@@ -66,7 +66,7 @@ class MemoryWatch:
         else:
             self._again(_LONGEST)
         if self.limit and used > self.limit:
-            self._on_exceeded(used)
+            self._on_exceeded()
 
     def _again(self, seconds: float) -> None:
         if self._timer is not None:

@@ -219,7 +219,7 @@ class Execute(SandboxTest):
         other.send({"op": "execute", "code": "survivor = 1\nwhile True: pass"})
         other.receive()
         other.close()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while self.client.ask("ping")["kernel"] != "ready" and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertEqual(self.client.run("survivor").text("result"), "1")

@@ -8,15 +8,19 @@ import tempfile
 import unittest
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "sandbox"))
 
 from supervisor import frames, programs, seccomp  # noqa: E402
 from supervisor.files import snapshot, tree  # noqa: E402
 from supervisor.files.snapshot import Snapshot  # noqa: E402
-from supervisor.pressure import choose  # noqa: E402
+from supervisor import pressure  # noqa: E402
+from supervisor.pressure import Pressure, choose  # noqa: E402
 from supervisor.report import FileReport  # noqa: E402
 from supervisor.workers import Report  # noqa: E402
+
+MIB = 1 << 20
 
 
 class Snapshots(unittest.TestCase):
@@ -180,6 +184,55 @@ class Victims(unittest.TestCase):
         ):
             with self.subTest(kernel=kernel, children=children):
                 self.assertEqual(choose(kernel, children), victims)
+
+    def setUp(self) -> None:
+        self.clock = 100.0
+        self.sizes = {1: 250 * MIB}
+        self.killed: list[int] = []
+        for where, name, fake in (
+            (pressure, "resident", lambda pid: self.sizes.get(pid, 0)),
+            (pressure.processes, "of_user", lambda _uid, known: iter(set(self.sizes) - set(known))),
+            (pressure.processes, "send", lambda pid, _signal: self.killed.append(pid)),
+            (pressure.time, "monotonic", lambda: self.clock),
+        ):
+            patcher = mock.patch.object(where, name, fake)
+            patcher.start()
+            self.addCleanup(patcher.stop)
+        self.pressure = Pressure(1000, ["/proc"])
+
+    def test_victims_may_add_until_they_are_gone(self) -> None:
+        """Small alone, large together: all are killed, and their last pages are not the kernel's."""
+        self.sizes |= {pid: 200 * MIB for pid in (7, 8, 9)}
+        self.assertTrue(self.pressure.relieve(1))
+        self.assertEqual(sorted(self.killed), [7, 8, 9])
+        self.sizes |= {7: 240 * MIB, 8: 0}
+        del self.sizes[9]
+        self.clock += 0.1
+        self.assertTrue(self.pressure.relieve(1))
+        self.sizes = {1: 250 * MIB}
+        self.clock += 1
+        self.assertTrue(self.pressure.relieve(1))
+        self.assertEqual((self.pressure.take(), self.pressure.take()), (3, 0))
+
+    def test_the_next_one_is_killed_beside_the_dying(self) -> None:
+        self.sizes |= {7: 800 * MIB}
+        self.assertTrue(self.pressure.relieve(1))
+        self.sizes |= {8: 300 * MIB}
+        self.assertTrue(self.pressure.relieve(1))
+        self.assertEqual(self.killed, [7, 8])
+
+    def test_a_kernel_that_grows_meanwhile_is_to_blame(self) -> None:
+        self.sizes |= {7: 800 * MIB}
+        self.assertTrue(self.pressure.relieve(1))
+        self.sizes = {1: 300 * MIB}
+        self.assertFalse(self.pressure.relieve(1))
+
+    def test_memory_that_does_not_come_back_is_the_kernels(self) -> None:
+        self.sizes |= {7: 800 * MIB}
+        self.assertTrue(self.pressure.relieve(1))
+        del self.sizes[7]
+        self.clock += 60
+        self.assertFalse(self.pressure.relieve(1))
 
 
 class Filter(unittest.TestCase):
