@@ -23,7 +23,7 @@ export default defineConfig({
           include: ['test/contract/**/*.test.ts'],
           exclude: WAITS,
           globalSetup: ['test/support/shared-server.ts'],
-          testTimeout: 120_000,
+          testTimeout: 240_000,
           hookTimeout: 180_000,
           fileParallelism: false,
         },
@@ -33,7 +33,7 @@ export default defineConfig({
           name: 'waits',
           include: WAITS,
           globalSetup: ['test/support/shared-server.ts'],
-          testTimeout: 120_000,
+          testTimeout: 240_000,
           hookTimeout: 180_000,
           // The two sleep beside each other, too.
           maxWorkers: 2,

@@ -32,7 +32,7 @@ export function useModelServer(): ModelServer {
       baseURL: project.server.url,
       apiKey: project.key,
       maxRetries: 0,
-      timeout: 110_000,
+      timeout: 220_000,
     });
   });
   beforeEach(() => fake.reset());

@@ -107,7 +107,7 @@ export class Api {
         ...options.headers,
       },
       body: (raw ? body : JSON.stringify(body)) as never,
-      signal: options.signal ?? AbortSignal.timeout(110_000),
+      signal: options.signal ?? AbortSignal.timeout(220_000),
     });
     const text = await reply.text();
     const isJson = reply.headers.get('content-type')?.includes('json') ?? false;

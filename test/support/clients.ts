@@ -28,7 +28,7 @@ const official = (name: string, Client: Constructor, makeFile: unknown): Officia
       baseURL: project.server.url,
       apiKey: options.apiKey ?? project.key,
       maxRetries: options.maxRetries ?? 0,
-      timeout: options.timeoutMs ?? 110_000,
+      timeout: options.timeoutMs ?? 220_000,
     }) as OpenAI,
   toFile: makeFile as typeof toFile,
 });
