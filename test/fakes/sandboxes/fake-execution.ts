@@ -48,33 +48,33 @@ class Raised extends Error {
 }
 
 export class FakeExecution {
-  readonly #world: FakeWorld;
-  readonly #options: ExecuteOptions;
-  readonly #deadline: AbortSignal;
-  #outputLeft: number;
-  #imagesLeft: number;
-  #said = new Set<string>();
+  private readonly world: FakeWorld;
+  private readonly options: ExecuteOptions;
+  private readonly deadline: AbortSignal;
+  private outputLeft: number;
+  private imagesLeft: number;
+  private said = new Set<string>();
 
   constructor(world: FakeWorld, options: ExecuteOptions) {
-    this.#world = world;
-    this.#options = options;
-    this.#deadline = AbortSignal.timeout(options.timeoutMs);
-    this.#outputLeft = options.maxOutputBytes;
-    this.#imagesLeft = options.maxImages;
+    this.world = world;
+    this.options = options;
+    this.deadline = AbortSignal.timeout(options.timeoutMs);
+    this.outputLeft = options.maxOutputBytes;
+    this.imagesLeft = options.maxImages;
   }
 
   /** Emits everything including `finished`; throws `gone` when the sandbox dies. */
   async run(code: string): Promise<void> {
-    const { files, variables, emit } = this.#world;
+    const { files, variables, emit } = this.world;
     const before = files.snapshot();
     const beganAt = performance.now();
     let status: ExecutionStatus = 'completed';
     let stateLost = false;
     try {
-      await this.#program(code);
+      await this.program(code);
     } catch (error) {
       if (error instanceof Ended) ({ status, stateLost } = error);
-      else if (error instanceof Raised) this.#raise(error.kind, error.message);
+      else if (error instanceof Raised) this.raise(error.kind, error.message);
       else throw error;
     }
     if (stateLost) variables.clear();
@@ -84,128 +84,128 @@ export class FakeExecution {
     emit({ type: 'finished', ...finished, peakMemoryBytes: PEAK_MEMORY_BYTES });
   }
 
-  async #program(code: string): Promise<void> {
+  private async program(code: string): Promise<void> {
     const statements = parseProgram(code);
     if ('badLine' in statements) throw new Raised('SyntaxError', `invalid syntax: ${statements.badLine}`);
     for (const statement of statements) {
-      await this.#step(statement);
-      this.#checkEnds();
+      await this.step(statement);
+      this.checkEnds();
     }
   }
 
-  async #step(statement: Statement): Promise<void> {
-    const { files, variables, emit } = this.#world;
+  private async step(statement: Statement): Promise<void> {
+    const { files, variables, emit } = this.world;
     switch (statement.verb) {
       case 'print':
-        return this.#output('stdout', `${statement.text}\n`);
+        return this.output('stdout', `${statement.text}\n`);
       case 'stderr':
-        return this.#output('stderr', `${statement.text}\n`);
+        return this.output('stderr', `${statement.text}\n`);
       case 'flood':
-        return this.#output('stdout', 'x'.repeat(statement.amount));
+        return this.output('stdout', 'x'.repeat(statement.amount));
       case 'result':
       case 'display':
         return emit({ type: statement.verb, text: statement.text });
       case 'image':
-        return this.#image();
+        return this.image();
       case 'set':
         return void variables.set(statement.name, statement.value);
       case 'get': {
         const value = variables.get(statement.name);
         if (value === undefined) throw new Raised('NameError', `name '${statement.name}' is not defined`);
-        return this.#output('stdout', `${value}\n`);
+        return this.output('stdout', `${value}\n`);
       }
       case 'write':
-        return this.#write(statement.path, Buffer.from(statement.text));
+        return this.write(statement.path, Buffer.from(statement.text));
       case 'forge':
         return files.forge(statement.path, Buffer.from(statement.text));
       case 'fill':
-        return this.#write(statement.path, Buffer.alloc(statement.bytes));
+        return this.write(statement.path, Buffer.alloc(statement.bytes));
       case 'delete':
         return files.remove(statement.path);
       case 'raise':
         throw new Raised(statement.name, statement.message);
       case 'sleep':
-        return await this.#sleep(statement.amount);
+        return await this.sleep(statement.amount);
       case 'stubborn':
-        return await this.#ignoreInterrupts(statement.amount);
+        return await this.ignoreInterrupts(statement.amount);
       case 'deaf':
-        await sleep(statement.amount, undefined, { signal: this.#world.death }).catch(() => undefined);
-        return this.#checkDeath();
+        await sleep(statement.amount, undefined, { signal: this.world.death }).catch(() => undefined);
+        return this.checkDeath();
       case 'oom':
-        this.#notice('out_of_memory', 'Python was killed: it needed more memory than the container has.');
+        this.notice('out_of_memory', 'Python was killed: it needed more memory than the container has.');
         throw new Ended('out_of_memory', true);
       case 'die':
-        this.#notice('kernel_died', 'Python died. Variables are lost.');
+        this.notice('kernel_died', 'Python died. Variables are lost.');
         throw new Ended('kernel_died', true);
       case 'end':
-        return this.#world.die();
+        return this.world.die();
     }
   }
 
-  #write(path: string, content: Buffer): void {
+  private write(path: string, content: Buffer): void {
     try {
-      this.#world.files.write(path, content);
+      this.world.files.write(path, content);
     } catch (error) {
       if (error instanceof SandboxError) throw new Raised('OSError', error.message);
       throw error;
     }
   }
 
-  async #sleep(milliseconds: number): Promise<void> {
-    const { stop, death } = this.#world;
-    await sleep(milliseconds, undefined, { signal: AbortSignal.any([stop, death, this.#deadline]) }).catch(
+  private async sleep(milliseconds: number): Promise<void> {
+    const { stop, death } = this.world;
+    await sleep(milliseconds, undefined, { signal: AbortSignal.any([stop, death, this.deadline]) }).catch(
       () => undefined,
     );
   }
 
   /** Until somebody wants it to end, and then for the grace period. */
-  async #ignoreInterrupts(milliseconds: number): Promise<void> {
-    const { stop, death } = this.#world;
-    await this.#sleep(milliseconds);
-    if (!stop.aborted && !this.#deadline.aborted) return;
+  private async ignoreInterrupts(milliseconds: number): Promise<void> {
+    const { stop, death } = this.world;
+    await this.sleep(milliseconds);
+    if (!stop.aborted && !this.deadline.aborted) return;
     await sleep(GRACE_MS, undefined, { signal: death }).catch(() => undefined);
-    this.#checkDeath();
-    this.#notice('state_lost', 'Python did not stop and was restarted. Variables are lost.');
+    this.checkDeath();
+    this.notice('state_lost', 'Python did not stop and was restarted. Variables are lost.');
     throw new Ended(stop.aborted ? 'interrupted' : 'timed_out', true);
   }
 
-  #checkEnds(): void {
-    this.#checkDeath();
-    const stopped = this.#world.stop.aborted;
-    if (!stopped && !this.#deadline.aborted) return;
-    if (!stopped) this.#notice('timeout', `The time limit of ${this.#options.timeoutMs} ms is over.`);
-    this.#raise('KeyboardInterrupt', '');
+  private checkEnds(): void {
+    this.checkDeath();
+    const stopped = this.world.stop.aborted;
+    if (!stopped && !this.deadline.aborted) return;
+    if (!stopped) this.notice('timeout', `The time limit of ${this.options.timeoutMs} ms is over.`);
+    this.raise('KeyboardInterrupt', '');
     throw new Ended(stopped ? 'interrupted' : 'timed_out');
   }
 
-  #checkDeath(): void {
-    if (this.#world.death.aborted) throw new SandboxError('gone', 'the sandbox has ended');
+  private checkDeath(): void {
+    if (this.world.death.aborted) throw new SandboxError('gone', 'the sandbox has ended');
   }
 
-  #output(type: 'stdout' | 'stderr', text: string): void {
-    const kept = text.slice(0, this.#outputLeft);
-    this.#outputLeft -= kept.length;
-    if (kept !== '') this.#world.emit({ type, text: kept });
-    if (kept.length < text.length) this.#notice('output_truncated', 'Output was cut.');
+  private output(type: 'stdout' | 'stderr', text: string): void {
+    const kept = text.slice(0, this.outputLeft);
+    this.outputLeft -= kept.length;
+    if (kept !== '') this.world.emit({ type, text: kept });
+    if (kept.length < text.length) this.notice('output_truncated', 'Output was cut.');
   }
 
-  #image(): void {
-    if (this.#imagesLeft <= 0 || PNG.length > this.#options.maxImageBytes) {
-      this.#notice('images_dropped', 'Further images were dropped.');
+  private image(): void {
+    if (this.imagesLeft <= 0 || PNG.length > this.options.maxImageBytes) {
+      this.notice('images_dropped', 'Further images were dropped.');
       return;
     }
-    this.#imagesLeft -= 1;
-    this.#world.emit({ type: 'image', mimeType: 'image/png', data: PNG });
+    this.imagesLeft -= 1;
+    this.world.emit({ type: 'image', mimeType: 'image/png', data: PNG });
   }
 
-  #notice(code: string, message: string): void {
-    if (this.#said.has(code)) return;
-    this.#said.add(code);
-    this.#world.emit({ type: 'notice', code, message });
+  private notice(code: string, message: string): void {
+    if (this.said.has(code)) return;
+    this.said.add(code);
+    this.world.emit({ type: 'notice', code, message });
   }
 
-  #raise(name: string, value: string): void {
-    this.#world.emit({
+  private raise(name: string, value: string): void {
+    this.world.emit({
       type: 'error',
       name,
       value,

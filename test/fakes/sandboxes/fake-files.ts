@@ -27,28 +27,28 @@ function requirePath(path: string): void {
 }
 
 export class FakeFiles {
-  readonly #files = new Map<string, StoredFile>();
-  readonly #maxBytes: number;
-  readonly #maxFiles: number;
-  #version = 0;
+  private readonly files = new Map<string, StoredFile>();
+  private readonly maxBytes: number;
+  private readonly maxFiles: number;
+  private version = 0;
 
   constructor(maxBytes: number, maxFiles: number) {
-    this.#maxBytes = maxBytes;
-    this.#maxFiles = maxFiles;
+    this.maxBytes = maxBytes;
+    this.maxFiles = maxFiles;
   }
 
   /** For user code and uploads alike: all or nothing. */
   write(path: string, content: Buffer, modifiedAtMs = Date.now()): FileEntry {
     requirePath(path);
-    if (this.#isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
-    if (this.#hasFileAbove(path)) throw new SandboxError('invalid_path', 'a part of the path is a file');
-    const used = this.#used(path);
-    const isNew = !this.#files.has(path);
-    if (used + content.length > this.#maxBytes || (isNew && this.#files.size >= this.#maxFiles)) {
+    if (this.isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
+    if (this.hasFileAbove(path)) throw new SandboxError('invalid_path', 'a part of the path is a file');
+    const used = this.used(path);
+    const isNew = !this.files.has(path);
+    if (used + content.length > this.maxBytes || (isNew && this.files.size >= this.maxFiles)) {
       throw new SandboxError('no_space', 'the data disk is full');
     }
-    this.#version += 1;
-    this.#files.set(path, { content, modifiedAtMs, version: this.#version });
+    this.version += 1;
+    this.files.set(path, { content, modifiedAtMs, version: this.version });
     return this.entry(path);
   }
 
@@ -59,67 +59,67 @@ export class FakeFiles {
 
   read(path: string): Buffer {
     requirePath(path);
-    return this.#require(path).content;
+    return this.require(path).content;
   }
 
   remove(path: string): void {
     requirePath(path);
-    this.#require(path);
-    this.#files.delete(path);
+    this.require(path);
+    this.files.delete(path);
   }
 
   list(limit: number): { entries: FileEntry[]; truncated: boolean; dataUsedBytes: number } {
-    const paths = [...this.#files.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    const paths = [...this.files.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     return {
       entries: paths.slice(0, limit).map((path) => this.entry(path)),
       truncated: paths.length > limit,
-      dataUsedBytes: this.#used(),
+      dataUsedBytes: this.used(),
     };
   }
 
   entry(path: string): FileEntry {
-    const { content, modifiedAtMs, version } = this.#require(path);
+    const { content, modifiedAtMs, version } = this.require(path);
     return { path, bytes: content.length, modifiedAtMs, stamp: `version ${version}` };
   }
 
   /** For {@link changesSince}. */
   snapshot(): ReadonlyMap<string, number> {
-    return new Map([...this.#files].map(([path, { version }]) => [path, version]));
+    return new Map([...this.files].map(([path, { version }]) => [path, version]));
   }
 
   changesSince(before: ReadonlyMap<string, number>): FileChange[] {
     const changes: FileChange[] = [];
-    for (const [path, { version }] of this.#files) {
+    for (const [path, { version }] of this.files) {
       const old = before.get(path);
       if (old === version) continue;
       changes.push({ ...this.entry(path), change: old === undefined ? 'created' : 'modified' });
     }
     for (const path of before.keys()) {
-      if (!this.#files.has(path)) changes.push({ path, bytes: 0, modifiedAtMs: 0, change: 'deleted' });
+      if (!this.files.has(path)) changes.push({ path, bytes: 0, modifiedAtMs: 0, change: 'deleted' });
     }
     return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 
   /** Without the file `except`. */
-  #used(except?: string): number {
-    return [...this.#files].reduce(
+  private used(except?: string): number {
+    return [...this.files].reduce(
       (sum, [name, { content }]) => sum + (name === except ? 0 : content.length),
       0,
     );
   }
 
-  #require(path: string): StoredFile {
-    const file = this.#files.get(path);
+  private require(path: string): StoredFile {
+    const file = this.files.get(path);
     if (file !== undefined) return file;
-    if (this.#isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
+    if (this.isFolder(path)) throw new SandboxError('not_a_file', 'that is a folder');
     throw new SandboxError('not_found', 'there is no such file');
   }
 
-  #isFolder(path: string): boolean {
-    return [...this.#files.keys()].some((name) => name.startsWith(`${path}/`));
+  private isFolder(path: string): boolean {
+    return [...this.files.keys()].some((name) => name.startsWith(`${path}/`));
   }
 
-  #hasFileAbove(path: string): boolean {
-    return [...this.#files.keys()].some((name) => path.startsWith(`${name}/`));
+  private hasFileAbove(path: string): boolean {
+    return [...this.files.keys()].some((name) => path.startsWith(`${name}/`));
   }
 }

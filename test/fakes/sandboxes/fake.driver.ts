@@ -51,13 +51,13 @@ export class FakeSandboxDriver extends SandboxDriver {
   readonly faults = new FakeFaults();
   /** Every spec that was asked for, in order; also of creates that failed. */
   readonly created: SandboxSpec[] = [];
-  readonly #installationId: string;
-  readonly #sandboxes = new Map<SandboxId, FakeSandbox>();
+  private readonly installationId: string;
+  private readonly sandboxes = new Map<SandboxId, FakeSandbox>();
 
   constructor(options: FakeDriverOptions = {}) {
     super();
     this.engine = options.engine ?? new FakeEngine();
-    this.#installationId = options.installationId ?? 'fake';
+    this.installationId = options.installationId ?? 'fake';
   }
 
   override check(): Promise<DriverHealth> {
@@ -78,14 +78,14 @@ export class FakeSandboxDriver extends SandboxDriver {
     if (delayNextCreate !== undefined) await sleep(delayNextCreate);
     if (nextCreate !== undefined) throw nextCreate;
     const id = randomBytes(10).toString('hex') as SandboxId;
-    const machine = new FakeMachine(id, spec, this.#installationId);
+    const machine = new FakeMachine(id, spec, this.installationId);
     this.engine.machines.set(id, machine);
-    return this.#hold(machine);
+    return this.hold(machine);
   }
 
   override list(): Promise<readonly SandboxInfo[]> {
     const own = [...this.engine.machines.values()].filter(
-      ({ installationId }) => installationId === this.#installationId,
+      ({ installationId }) => installationId === this.installationId,
     );
     return Promise.resolve(
       own.map(({ id, alive, spec, createdAt }) => ({
@@ -99,48 +99,48 @@ export class FakeSandboxDriver extends SandboxDriver {
   }
 
   override async attach(id: SandboxId): Promise<Sandbox> {
-    this.#throw('nextAttach');
-    const known = this.#sandboxes.get(id);
+    this.throw('nextAttach');
+    const known = this.sandboxes.get(id);
     if (known !== undefined) return known;
-    const machine = this.#own(id);
+    const machine = this.own(id);
     if (machine?.alive !== true) throw new SandboxError('gone', 'the sandbox has ended');
     machine.interrupt();
-    return Promise.resolve(this.#hold(machine));
+    return Promise.resolve(this.hold(machine));
   }
 
   override async destroy(id: SandboxId): Promise<void> {
-    this.#throw('nextDestroy');
-    const machine = this.#own(id);
+    this.throw('nextDestroy');
+    const machine = this.own(id);
     if (machine === undefined) return;
     machine.die();
     this.engine.machines.delete(id);
-    this.#sandboxes.delete(id);
+    this.sandboxes.delete(id);
     return Promise.resolve();
   }
 
   override memory(): Promise<{ readonly usedBytes: number; readonly hostFreeBytes: number }> {
-    const alive = [...this.#sandboxes.keys()].filter((id) => this.#own(id)?.alive === true);
+    const alive = [...this.sandboxes.keys()].filter((id) => this.own(id)?.alive === true);
     return Promise.resolve({ usedBytes: alive.length * IDLE_BYTES, ...this.faults.memory });
   }
 
   override close(): Promise<void> {
-    for (const sandbox of this.#sandboxes.values()) sandbox.detach();
-    this.#sandboxes.clear();
+    for (const sandbox of this.sandboxes.values()) sandbox.detach();
+    this.sandboxes.clear();
     return Promise.resolve();
   }
 
-  #own(id: SandboxId): FakeMachine | undefined {
+  private own(id: SandboxId): FakeMachine | undefined {
     const machine = this.engine.machines.get(id);
-    return machine?.installationId === this.#installationId ? machine : undefined;
+    return machine?.installationId === this.installationId ? machine : undefined;
   }
 
-  #hold(machine: FakeMachine): FakeSandbox {
+  private hold(machine: FakeMachine): FakeSandbox {
     const sandbox = new FakeSandbox(machine, this.faults);
-    this.#sandboxes.set(machine.id, sandbox);
+    this.sandboxes.set(machine.id, sandbox);
     return sandbox;
   }
 
-  #throw(fault: 'nextAttach' | 'nextDestroy'): void {
+  private throw(fault: 'nextAttach' | 'nextDestroy'): void {
     const error = this.faults[fault];
     this.faults[fault] = undefined;
     if (error !== undefined) throw error;

@@ -44,9 +44,9 @@ export class FakeMachine {
   readonly createdAt = new Date();
   readonly files: FakeFiles;
   readonly variables = new Map<string, string>();
-  readonly #death = new AbortController();
-  #stop = new AbortController();
-  #lastTurn: Promise<void> = Promise.resolve();
+  private readonly ending = new AbortController();
+  private stop = new AbortController();
+  private lastTurn: Promise<void> = Promise.resolve();
   claims = 0;
 
   constructor(id: SandboxId, spec: SandboxSpec, installationId: string) {
@@ -57,20 +57,20 @@ export class FakeMachine {
   }
 
   get alive(): boolean {
-    return !this.#death.signal.aborted;
+    return !this.ending.signal.aborted;
   }
 
   get death(): AbortSignal {
-    return this.#death.signal;
+    return this.ending.signal;
   }
 
   die(): void {
-    this.#death.abort();
+    this.ending.abort();
   }
 
   /** What a lost connection does to running code. */
   interrupt(): void {
-    this.#stop.abort();
+    this.stop.abort();
   }
 
   run(
@@ -79,15 +79,15 @@ export class FakeMachine {
     emit: (event: ExecutionEvent) => void,
     stop: AbortSignal,
   ): Promise<void> {
-    const turn = this.#lastTurn.then(async () => {
+    const turn = this.lastTurn.then(async () => {
       if (stop.aborted) return emit(neverStarted);
-      this.#stop = new AbortController();
-      const both = AbortSignal.any([stop, this.#stop.signal]);
+      this.stop = new AbortController();
+      const both = AbortSignal.any([stop, this.stop.signal]);
       const { files, variables, death } = this;
       const world = { files, variables, emit, stop: both, death, die: () => this.die() };
       await new FakeExecution(world, options).run(code);
     });
-    this.#lastTurn = turn.catch(() => undefined);
+    this.lastTurn = turn.catch(() => undefined);
     return turn;
   }
 }
@@ -106,28 +106,28 @@ export class FakeSandbox implements Sandbox {
   readonly id: SandboxId;
   readonly spec: SandboxSpec;
   readonly closed: Promise<void>;
-  readonly #machine: FakeMachine;
-  readonly #faults: SandboxFaults;
-  readonly #detached = new AbortController();
+  private readonly machine: FakeMachine;
+  private readonly faults: SandboxFaults;
+  private readonly detached = new AbortController();
 
   constructor(machine: FakeMachine, faults: SandboxFaults) {
     this.id = machine.id;
     this.spec = machine.spec;
-    this.#machine = machine;
-    this.#faults = faults;
+    this.machine = machine;
+    this.faults = faults;
     this.closed = new Promise((resolve) => machine.death.addEventListener('abort', () => resolve()));
   }
 
   /** The driver closes: this handle is of no use any more, the machine lives on. */
   detach(): void {
-    this.#detached.abort();
-    this.#machine.interrupt();
+    this.detached.abort();
+    this.machine.interrupt();
   }
 
   async claim(): Promise<void> {
-    this.#requireAlive();
-    this.#throw('nextClaim');
-    this.#machine.claims += 1;
+    this.requireAlive();
+    this.throw('nextClaim');
+    this.machine.claims += 1;
     return Promise.resolve();
   }
 
@@ -142,14 +142,14 @@ export class FakeSandbox implements Sandbox {
         return over;
       },
     });
-    over = this.#run(code, options, events, stop);
+    over = this.run(code, options, events, stop);
     return events;
   }
 
   restart(): Promise<void> {
-    return this.#answer(() => {
-      this.#machine.interrupt();
-      this.#machine.variables.clear();
+    return this.answer(() => {
+      this.machine.interrupt();
+      this.machine.variables.clear();
     });
   }
 
@@ -157,15 +157,15 @@ export class FakeSandbox implements Sandbox {
     const chunks: Buffer[] = [];
     for await (const chunk of content)
       chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer));
-    this.#requireAlive();
-    this.#throw('nextPut');
-    return this.#machine.files.write(path, Buffer.concat(chunks));
+    this.requireAlive();
+    this.throw('nextPut');
+    return this.machine.files.write(path, Buffer.concat(chunks));
   }
 
   getFile(path: string, options: ReadOptions = {}): Promise<OpenedFile> {
-    return this.#answer(() => {
-      this.#throw('nextGet');
-      const content = this.#machine.files.read(path);
+    return this.answer(() => {
+      this.throw('nextGet');
+      const content = this.machine.files.read(path);
       if (content.length > (options.maxBytes ?? Infinity))
         throw new SandboxError('too_large', 'a large file');
       return { bytes: content.length, content: Readable.from(content.length === 0 ? [] : [content]) };
@@ -186,7 +186,7 @@ export class FakeSandbox implements Sandbox {
     for (const path of paths) {
       try {
         const { content } = await this.getFile(path, options);
-        yield { path, entry: this.#machine.files.entry(path), content };
+        yield { path, entry: this.machine.files.entry(path), content };
       } catch (error) {
         yield { path, error: unlessGone(error as SandboxError) };
       }
@@ -194,31 +194,31 @@ export class FakeSandbox implements Sandbox {
   }
 
   listFiles(): Promise<FileList> {
-    return this.#answer(() => this.#machine.files.list(this.spec.maxFiles));
+    return this.answer(() => this.machine.files.list(this.spec.maxFiles));
   }
 
   removeFile(path: string): Promise<void> {
-    return this.#answer(() => this.#machine.files.remove(path));
+    return this.answer(() => this.machine.files.remove(path));
   }
 
   ping(): Promise<void> {
-    return this.#answer(() => undefined);
+    return this.answer(() => undefined);
   }
 
-  async #run(
+  private async run(
     code: string,
     options: ExecuteOptions,
     events: EventQueue<ExecutionEvent>,
     stop: AbortSignal,
   ): Promise<void> {
     try {
-      this.#requireAlive();
+      this.requireAlive();
       if (code.length > MAX_CODE_CHARS) throw new SandboxError('too_large', 'the program is too long');
-      this.#detached.signal.addEventListener('abort', () => events.fail(gone()));
-      const deadly = this.#faults.dieDuringExecute === true;
-      this.#faults.dieDuringExecute = undefined;
+      this.detached.signal.addEventListener('abort', () => events.fail(gone()));
+      const deadly = this.faults.dieDuringExecute === true;
+      this.faults.dieDuringExecute = undefined;
       const program = deadly ? code.replace(/\n|$/, '\nend\n') : code;
-      await this.#machine.run(program, options, (event) => events.push(event, 0), stop);
+      await this.machine.run(program, options, (event) => events.push(event, 0), stop);
       events.end();
     } catch (error) {
       events.fail(error);
@@ -226,19 +226,19 @@ export class FakeSandbox implements Sandbox {
   }
 
   /** Asynchronous like the real one, and rejecting rather than throwing. */
-  async #answer<T>(work: () => T): Promise<T> {
+  private async answer<T>(work: () => T): Promise<T> {
     await Promise.resolve();
-    this.#requireAlive();
+    this.requireAlive();
     return work();
   }
 
-  #requireAlive(): void {
-    if (!this.#machine.alive || this.#detached.signal.aborted) throw gone();
+  private requireAlive(): void {
+    if (!this.machine.alive || this.detached.signal.aborted) throw gone();
   }
 
-  #throw(fault: 'nextPut' | 'nextGet' | 'nextClaim'): void {
-    const error = this.#faults[fault];
-    this.#faults[fault] = undefined;
+  private throw(fault: 'nextPut' | 'nextGet' | 'nextClaim'): void {
+    const error = this.faults[fault];
+    this.faults[fault] = undefined;
     if (error !== undefined) throw error;
   }
 }

@@ -45,12 +45,12 @@ export class TestInstallation {
   readonly id: string;
   readonly channelDir: string;
   readonly logs: string[] = [];
-  readonly #changes: Partial<DockerDriverOptions>;
+  private readonly changes: Partial<DockerDriverOptions>;
 
   constructor(name: string, changes: Partial<DockerDriverOptions> = {}) {
     this.id = `${name}-${process.pid}-${Date.now()}`;
     this.channelDir = mkdtempSync(join(tmpdir(), 'sandboxes-'));
-    this.#changes = changes;
+    this.changes = changes;
   }
 
   newDriver(changes: Partial<DockerDriverOptions> = {}): DockerSandboxDriver {
@@ -66,7 +66,7 @@ export class TestInstallation {
       startTimeoutMs: 60_000,
       allowInsecure: false,
       logger: { debug: log, info: log, warn: log, error: log },
-      ...this.#changes,
+      ...this.changes,
       ...changes,
     });
   }

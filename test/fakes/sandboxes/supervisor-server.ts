@@ -14,37 +14,37 @@ import {
 
 /** One connection of the host. */
 export class Peer {
-  readonly #socket: Socket;
+  private readonly socket: Socket;
 
   constructor(socket: Socket) {
-    this.#socket = socket;
+    this.socket = socket;
   }
 
   /** Answers `to` (a request) with an event. False: the host does not read fast enough. */
   reply(to: Frame, event: string, fields: FrameHeader = {}, payload?: Buffer): boolean {
     const head = encodeFrameHead({ id: to.header.id, event, ...fields }, payload?.length);
-    this.#socket.write(head);
-    return payload === undefined || payload.length === 0 ? true : this.#socket.write(payload);
+    this.socket.write(head);
+    return payload === undefined || payload.length === 0 ? true : this.socket.write(payload);
   }
 
   raw(bytes: Buffer): void {
-    this.#socket.write(bytes);
+    this.socket.write(bytes);
   }
 
   hangUp(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   async drained(): Promise<void> {
-    if (!this.#socket.writableNeedDrain) return;
+    if (!this.socket.writableNeedDrain) return;
     await new Promise<void>((resolve) => {
       const settle = (): void => {
-        this.#socket.off('drain', settle);
-        this.#socket.off('close', settle);
+        this.socket.off('drain', settle);
+        this.socket.off('close', settle);
         resolve();
       };
-      this.#socket.on('drain', settle);
-      this.#socket.on('close', settle);
+      this.socket.on('drain', settle);
+      this.socket.on('close', settle);
     });
   }
 }
@@ -52,8 +52,8 @@ export class Peer {
 export type Answer = (request: Frame, peer: Peer) => void;
 
 export class SupervisorServer {
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  private readonly server: Server;
+  private readonly sockets = new Set<Socket>();
   /** Answers by `op`; a request without one stays unanswered. */
   readonly answers: Record<string, Answer> = {
     ping: (request, peer) => peer.reply(request, 'done', { version: '1', kernel: 'ready', uptime_ms: 1 }),
@@ -61,13 +61,13 @@ export class SupervisorServer {
   connections = 0;
 
   private constructor() {
-    this.#server = createServer((socket) => {
+    this.server = createServer((socket) => {
       this.connections += 1;
-      this.#sockets.add(socket);
+      this.sockets.add(socket);
       const decoder = new FrameDecoder();
       const peer = new Peer(socket);
       socket.on('error', () => undefined);
-      socket.on('close', () => this.#sockets.delete(socket));
+      socket.on('close', () => this.sockets.delete(socket));
       socket.on('data', (chunk) => {
         for (const frame of decoder.push(chunk)) this.answers[String(frame.header.op)]?.(frame, peer);
       });
@@ -75,7 +75,7 @@ export class SupervisorServer {
   }
 
   get open(): number {
-    return this.#sockets.size;
+    return this.sockets.size;
   }
 
   /** Binds `<directory>/supervisor.sock`, however long that path is. */
@@ -84,8 +84,8 @@ export class SupervisorServer {
     const server = new SupervisorServer();
     const handle = await open(directory);
     await new Promise<void>((resolve, reject) => {
-      server.#server.once('error', reject);
-      server.#server.listen(`/proc/self/fd/${handle.fd}/supervisor.sock`, resolve);
+      server.server.once('error', reject);
+      server.server.listen(`/proc/self/fd/${handle.fd}/supervisor.sock`, resolve);
     });
     await handle.close();
     return server;
@@ -93,7 +93,7 @@ export class SupervisorServer {
 
   /** Ends all connections and stops listening, like a sandbox that dies. */
   async die(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
 }

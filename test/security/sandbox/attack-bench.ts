@@ -24,54 +24,54 @@ const NEIGHBOUR_PATIENCE_MS = 2_000;
 export class AttackBench {
   readonly here: TestInstallation;
   driver!: DockerSandboxDriver;
-  readonly #engineIds: string[] = [];
-  #attacked: Sandbox | undefined;
-  #neighbour: Sandbox | undefined;
-  #attackedIsDead = false;
+  private readonly engineIds: string[] = [];
+  private inUse: Sandbox | undefined;
+  private other: Sandbox | undefined;
+  private attackedIsDead = false;
 
   constructor(name: string) {
     this.here = new TestInstallation(`security-${name}`, { maxProcesses: MAX_PROCESSES });
     beforeAll(async () => {
       this.driver = this.here.newDriver();
-      this.#neighbour = await this.start(NEIGHBOUR_SPEC);
+      this.other = await this.start(NEIGHBOUR_SPEC);
     });
     afterEach(() => this.expectHealth());
     afterAll(async () => {
       for (const { id } of await this.driver.list()) await this.driver.destroy(id);
       await this.driver.close();
-      deepStrictEqual(await this.here.leftovers(this.#engineIds), []);
+      deepStrictEqual(await this.here.leftovers(this.engineIds), []);
       this.here.remove();
     });
   }
 
   /** The sandbox to attack; a new one when the last attack was its end. */
   async attacked(): Promise<Sandbox> {
-    if (this.#attacked !== undefined && !this.#attackedIsDead) return this.#attacked;
-    if (this.#attacked !== undefined) await this.driver.destroy(this.#attacked.id);
-    this.#attackedIsDead = false;
+    if (this.inUse !== undefined && !this.attackedIsDead) return this.inUse;
+    if (this.inUse !== undefined) await this.driver.destroy(this.inUse.id);
+    this.attackedIsDead = false;
     const sandbox = await this.start(ATTACK_SPEC);
-    this.#attacked = sandbox;
+    this.inUse = sandbox;
     void sandbox.closed.then(() => {
-      if (this.#attacked === sandbox) this.#attackedIsDead = true;
+      if (this.inUse === sandbox) this.attackedIsDead = true;
     });
     return sandbox;
   }
 
   neighbour(): Sandbox {
-    if (this.#neighbour === undefined) throw new Error('the neighbour starts before the first test');
-    return this.#neighbour;
+    if (this.other === undefined) throw new Error('the neighbour starts before the first test');
+    return this.other;
   }
 
   async start(spec: SandboxSpec): Promise<Sandbox> {
     const sandbox = await this.driver.create(spec);
-    this.#engineIds.push(await this.here.engineId(sandbox.id));
+    this.engineIds.push(await this.here.engineId(sandbox.id));
     await sandbox.claim();
     return sandbox;
   }
 
   /** The attacked sandbox is to be thrown away after this case. */
   spoil(): void {
-    this.#attackedIsDead = true;
+    this.attackedIsDead = true;
   }
 
   async attack(code: string, options: Partial<ExecuteOptions> = {}): Promise<Told> {

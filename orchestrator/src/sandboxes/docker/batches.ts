@@ -13,28 +13,28 @@ export interface BatchHost {
 
 /** A connection that is replaced once it is of no more use. */
 class Line {
-  readonly #host: BatchHost;
-  #connection: FrameConnection | undefined;
+  private readonly host: BatchHost;
+  private current: FrameConnection | undefined;
 
   constructor(host: BatchHost) {
-    this.#host = host;
+    this.host = host;
   }
 
   async connection(): Promise<FrameConnection> {
-    if (this.#connection?.open !== true) this.#connection = await this.#host.connect();
-    return this.#connection;
+    if (this.current?.open !== true) this.current = await this.host.connect();
+    return this.current;
   }
 
   /** What the last call left on it cannot be told from what comes next. */
   drop(): void {
-    this.#connection?.destroy();
-    this.#connection = undefined;
+    this.current?.destroy();
+    this.current = undefined;
   }
 
   /** The error of one file; throws the one that ends everything. */
   async judge(error: unknown): Promise<Error> {
     this.drop();
-    const verdict = error instanceof SandboxError ? await this.#host.verdict(error) : (error as Error);
+    const verdict = error instanceof SandboxError ? await this.host.verdict(error) : (error as Error);
     if (verdict instanceof SandboxError && verdict.code === 'gone') throw verdict;
     return verdict;
   }

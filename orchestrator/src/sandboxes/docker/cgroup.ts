@@ -71,12 +71,12 @@ function numberAfter(text: string, key: string): number | undefined {
 }
 
 export class MemoryCgroup {
-  readonly #directory: string;
-  readonly #files: (typeof FILES)[1 | 2];
+  private readonly directory: string;
+  private readonly files: (typeof FILES)[1 | 2];
 
   constructor(directory: string, version: 1 | 2) {
-    this.#directory = directory;
-    this.#files = FILES[version];
+    this.directory = directory;
+    this.files = FILES[version];
   }
 
   /** The cgroup of `pid`; `undefined` when the host hides it. */
@@ -97,24 +97,24 @@ export class MemoryCgroup {
    * each execution; synchronous, because kernfs answers from memory in some 20 µs.
    */
   oomKills(): number | undefined {
-    const text = this.#read(this.#files.events);
+    const text = this.read(this.files.events);
     return text === undefined ? undefined : numberAfter(text, 'oom_kill');
   }
 
   /** Bytes that the host would get back if the sandbox ended, without what it can reclaim anyway. */
   usedBytes(): number | undefined {
-    const usage = this.#read(this.#files.usage);
-    const stat = this.#read('memory.stat');
+    const usage = this.read(this.files.usage);
+    const stat = this.read('memory.stat');
     if (usage === undefined || stat === undefined) return undefined;
-    const prefix = this.#files.reclaimable;
+    const prefix = this.files.reclaimable;
     const files =
       (numberAfter(stat, `${prefix}active_file`) ?? 0) + (numberAfter(stat, `${prefix}inactive_file`) ?? 0);
     return Math.max(0, Number(usage) - files);
   }
 
-  #read(file: string): string | undefined {
+  private read(file: string): string | undefined {
     try {
-      return readFileSync(join(this.#directory, file), 'utf8');
+      return readFileSync(join(this.directory, file), 'utf8');
     } catch {
       return undefined;
     }

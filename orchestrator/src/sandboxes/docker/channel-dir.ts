@@ -20,25 +20,25 @@ export interface SandboxFolders {
 export const GUEST_UID = 1000;
 
 export class ChannelDir {
-  readonly #root: string;
-  readonly #prefix: string;
+  private readonly root: string;
+  private readonly prefix: string;
 
   /** Only folders whose name starts with `prefix` are ours. */
   constructor(root: string, prefix: string) {
     if (!isAbsolute(root)) throw new Error(`the folder of the channels must be absolute: ${root}`);
-    this.#root = root;
-    this.#prefix = prefix;
+    this.root = root;
+    this.prefix = prefix;
   }
 
   folders(name: string): SandboxFolders {
-    const own = this.#own(name);
+    const own = this.own(name);
     return { channel: join(own, 'channel'), data: join(own, 'data'), tmp: join(own, 'tmp') };
   }
 
   async create(name: string): Promise<SandboxFolders> {
     const folders = this.folders(name);
-    await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    await mkdir(this.#own(name), { mode: 0o700 });
+    await mkdir(this.root, { recursive: true, mode: 0o700 });
+    await mkdir(this.own(name), { mode: 0o700 });
     for (const folder of Object.values(folders) as string[]) await mkdir(folder, { mode: 0o700 });
     // Matters only for a runtime without our mount hints, where the guest sees these very folders.
     if (process.getuid?.() === 0) await chown(folders.data, GUEST_UID, GUEST_UID);
@@ -48,24 +48,24 @@ export class ChannelDir {
 
   /** Idempotent. */
   async remove(name: string): Promise<void> {
-    await rm(this.#own(name), { recursive: true, force: true, maxRetries: 3, retryDelay: 50 });
+    await rm(this.own(name), { recursive: true, force: true, maxRetries: 3, retryDelay: 50 });
   }
 
   /** Every folder of ours, also those of a process that has died. */
   async list(): Promise<readonly { readonly name: string; readonly createdAt: Date }[]> {
     const found: { name: string; createdAt: Date }[] = [];
-    for (const name of await readdir(this.#root).catch(() => [])) {
-      if (!name.startsWith(this.#prefix)) continue;
-      const status = await stat(join(this.#root, name)).catch(() => undefined);
+    for (const name of await readdir(this.root).catch(() => [])) {
+      if (!name.startsWith(this.prefix)) continue;
+      const status = await stat(join(this.root, name)).catch(() => undefined);
       if (status?.isDirectory() === true) found.push({ name, createdAt: status.ctime });
     }
     return found;
   }
 
-  #own(name: string): string {
-    if (!name.startsWith(this.#prefix) || !/^[a-z0-9-]+$/.test(name)) {
+  private own(name: string): string {
+    if (!name.startsWith(this.prefix) || !/^[a-z0-9-]+$/.test(name)) {
       throw new Error(`not the name of a sandbox of ours: ${JSON.stringify(name)}`);
     }
-    return join(this.#root, name);
+    return join(this.root, name);
   }
 }

@@ -84,13 +84,13 @@ export function cpuPlaces(cgroups: string, mountinfo: string, engineId: string):
 }
 
 export class CpuCgroup {
-  readonly #places: CpuPlaces;
-  readonly #cpus: number | undefined;
+  private readonly places: CpuPlaces;
+  private readonly cpus: number | undefined;
 
   /** `cpus`: what the operator lets a sandbox use at most, if anything. */
   constructor(places: CpuPlaces, cpus?: number) {
-    this.#places = places;
-    this.#cpus = cpus;
+    this.places = places;
+    this.cpus = cpus;
   }
 
   /** That of a container whose first process is `pid`; `undefined` when the host hides it. */
@@ -109,12 +109,12 @@ export class CpuCgroup {
 
   /** CPU time since the sandbox began, in milliseconds; `undefined` when it has ended. */
   usedMs(): number | undefined {
-    return usedMs(this.#places.times, this.#places.version);
+    return usedMs(this.places.times, this.places.version);
   }
 
   /** False when the host does not let us, or the sandbox has ended. */
   giveWay(givesWay: boolean): boolean {
-    const { weights, version } = this.#places;
+    const { weights, version } = this.places;
     const idle = join(weights, IDLE);
     try {
       if (existsSync(idle)) {
@@ -131,8 +131,8 @@ export class CpuCgroup {
 
   /** At most so many CPUs from now on; what the operator said if absent. Best effort. */
   limit(cpus?: number): void {
-    const { weights, version } = this.#places;
-    const most = cpus === undefined ? this.#cpus : Math.min(cpus, this.#cpus ?? cpus);
+    const { weights, version } = this.places;
+    const most = cpus === undefined ? this.cpus : Math.min(cpus, this.cpus ?? cpus);
     try {
       writeCpuLimit(weights, version, most);
     } catch {

@@ -48,68 +48,68 @@ interface Member {
 }
 
 export class CpuFairness {
-  readonly #members = new Map<string, Member>();
-  readonly #host: HostCpus;
-  readonly #refused: () => void;
-  #last = { usedMs: 0, idleMs: 0, at: 0 };
+  private readonly members = new Map<string, Member>();
+  private readonly host: HostCpus;
+  private readonly refused: () => void;
+  private last = { usedMs: 0, idleMs: 0, at: 0 };
   /** CPUs that the host has for sandboxes. */
-  #available: number;
-  #roomUntil = 0;
+  private available: number;
+  private roomUntil = 0;
   /** CPUs that each of those who give way may use now; `undefined` as long as nobody else wants to. */
-  #limit: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  private limit: number | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   /** `refused` is called when a weight cannot be set although the sandbox runs. */
   constructor(host: HostCpus, refused: () => void) {
-    this.#host = host;
-    this.#refused = refused;
-    this.#available = ceilingCpus(host.count);
+    this.host = host;
+    this.refused = refused;
+    this.available = ceilingCpus(host.count);
   }
 
   /** From now on `id` counts; it begins with full credit and weight, whatever an earlier server left it with. */
   add(id: string, cgroup: CpuCgroup, now = performance.now()): void {
-    if (!cgroup.giveWay(false)) this.#refused();
+    if (!cgroup.giveWay(false)) this.refused();
     cgroup.limit();
     const totalMs = cgroup.usedMs() ?? 0;
-    this.#members.set(id, { cgroup, totalMs, seenAt: now, usedMs: 0, elapsedMs: 0, share: FRESH_SHARE });
-    this.#timer ??= setInterval(() => this.look(), LOOK_MS).unref();
+    this.members.set(id, { cgroup, totalMs, seenAt: now, usedMs: 0, elapsedMs: 0, share: FRESH_SHARE });
+    this.timer ??= setInterval(() => this.look(), LOOK_MS).unref();
   }
 
   remove(id: string): void {
-    this.#members.delete(id);
-    if (this.#members.size === 0) this.close();
+    this.members.delete(id);
+    if (this.members.size === 0) this.close();
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#members.clear();
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.members.clear();
   }
 
   /** `id` is about to compute: those that give way make room at once. */
   wants(id: string, now = performance.now()): void {
-    const member = this.#members.get(id);
+    const member = this.members.get(id);
     if (member === undefined || member.share.givesWay) return;
-    this.#roomUntil = now + ROOM_MS;
-    this.#makeRoom(now);
+    this.roomUntil = now + ROOM_MS;
+    this.makeRoom(now);
   }
 
   /** One look at all of them; at one number only while nobody computes and nobody gives way. */
   look(now = performance.now()): void {
-    const usedMs = this.#host.usedMs();
-    const elapsedMs = now - this.#last.at;
-    const isQuiet = usedMs !== undefined && !computes(usedMs - this.#last.usedMs, elapsedMs);
-    const idleMs = this.#host.idleMs();
-    const idleCpus = (idleMs - this.#last.idleMs) / elapsedMs;
-    this.#last = { usedMs: usedMs ?? 0, idleMs, at: now };
-    if (isQuiet && this.#givingWay().length === 0) return;
-    for (const member of this.#members.values()) this.#measure(member, now);
-    this.#estimate(idleCpus);
-    for (const member of this.#members.values()) this.#judge(member, now);
-    this.#makeRoom(now);
+    const usedMs = this.host.usedMs();
+    const elapsedMs = now - this.last.at;
+    const isQuiet = usedMs !== undefined && !computes(usedMs - this.last.usedMs, elapsedMs);
+    const idleMs = this.host.idleMs();
+    const idleCpus = (idleMs - this.last.idleMs) / elapsedMs;
+    this.last = { usedMs: usedMs ?? 0, idleMs, at: now };
+    if (isQuiet && this.givingWay().length === 0) return;
+    for (const member of this.members.values()) this.measure(member, now);
+    this.estimate(idleCpus);
+    for (const member of this.members.values()) this.judge(member, now);
+    this.makeRoom(now);
   }
 
-  #measure(member: Member, now: number): void {
+  private measure(member: Member, now: number): void {
     const totalMs = member.cgroup.usedMs() ?? member.totalMs;
     member.usedMs = totalMs - member.totalMs;
     member.elapsedMs = Math.max(1, now - member.seenAt);
@@ -118,37 +118,35 @@ export class CpuFairness {
   }
 
   /** What sandboxes leave because of a limit of ours others may take, so it counts as available then. */
-  #estimate(idleCpus: number): void {
+  private estimate(idleCpus: number): void {
     let used = 0;
-    for (const { usedMs, elapsedMs } of this.#members.values()) used += usedMs / elapsedMs;
-    const seen = Math.min(ceilingCpus(this.#host.count), used + Math.max(0, idleCpus));
-    this.#available = this.#limit === undefined ? seen : Math.max(seen, this.#available);
+    for (const { usedMs, elapsedMs } of this.members.values()) used += usedMs / elapsedMs;
+    const seen = Math.min(ceilingCpus(this.host.count), used + Math.max(0, idleCpus));
+    this.available = this.limit === undefined ? seen : Math.max(seen, this.available);
   }
 
-  #judge(member: Member, now: number): void {
+  private judge(member: Member, now: number): void {
     const { cgroup, usedMs, elapsedMs, share } = member;
     const { givesWay } = share;
-    member.share = nextShare(share, usedMs, elapsedMs, price(this.#available, this.#host.count));
-    if (!member.share.givesWay && computes(usedMs, elapsedMs)) this.#roomUntil = now + ROOM_MS;
+    member.share = nextShare(share, usedMs, elapsedMs, price(this.available, this.host.count));
+    if (!member.share.givesWay && computes(usedMs, elapsedMs)) this.roomUntil = now + ROOM_MS;
     if (member.share.givesWay === givesWay) return;
-    if (!cgroup.giveWay(!givesWay) && cgroup.usedMs() !== undefined) this.#refused();
+    if (!cgroup.giveWay(!givesWay) && cgroup.usedMs() !== undefined) this.refused();
     // What holds for the others now is set for it too.
     if (givesWay) cgroup.limit();
-    else this.#limit = undefined;
+    else this.limit = undefined;
   }
 
-  #givingWay(): readonly Member[] {
-    return [...this.#members.values()].filter(({ share }) => share.givesWay);
+  private givingWay(): readonly Member[] {
+    return [...this.members.values()].filter(({ share }) => share.givesWay);
   }
 
-  #makeRoom(now: number): void {
-    const members = this.#givingWay();
-    const isWanted = members.length > 0 && now < this.#roomUntil;
-    const limit = isWanted
-      ? cpusWhileGivingWay(this.#available, this.#host.count, members.length)
-      : undefined;
-    if (limit === this.#limit) return;
-    this.#limit = limit;
+  private makeRoom(now: number): void {
+    const members = this.givingWay();
+    const isWanted = members.length > 0 && now < this.roomUntil;
+    const limit = isWanted ? cpusWhileGivingWay(this.available, this.host.count, members.length) : undefined;
+    if (limit === this.limit) return;
+    this.limit = limit;
     for (const { cgroup } of members) cgroup.limit(limit);
   }
 }

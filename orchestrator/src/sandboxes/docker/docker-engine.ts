@@ -72,17 +72,17 @@ async function translated<T>(operation: EngineOperation, work: () => Promise<T>)
 }
 
 export class DockerEngine {
-  readonly #docker: Docker;
+  private readonly docker: Docker;
 
   constructor(host: string | undefined) {
-    this.#docker = new Docker(connectOptions(host));
+    this.docker = new Docker(connectOptions(host));
   }
 
   facts(): Promise<EngineFacts> {
     return translated('ask', async () => {
       const [version, info] = await Promise.all([
-        this.#docker.version(),
-        this.#docker.info() as Promise<EngineInfo>,
+        this.docker.version(),
+        this.docker.info() as Promise<EngineInfo>,
       ]);
       return {
         version: version.Version,
@@ -96,7 +96,7 @@ export class DockerEngine {
   /** The id of the image, or `undefined` if the engine does not have it. */
   async imageId(image: string): Promise<string | undefined> {
     try {
-      return (await this.#docker.getImage(image).inspect()).Id;
+      return (await this.docker.getImage(image).inspect()).Id;
     } catch (error) {
       if (classify(error) === 'absent') return undefined;
       throw toEngineError('ask', error);
@@ -104,17 +104,17 @@ export class DockerEngine {
   }
 
   async create(options: Docker.ContainerCreateOptions): Promise<void> {
-    await translated('create', () => this.#docker.createContainer(options));
+    await translated('create', () => this.docker.createContainer(options));
   }
 
   async start(name: string): Promise<void> {
-    await translated('start', () => this.#docker.getContainer(name).start());
+    await translated('start', () => this.docker.getContainer(name).start());
   }
 
   /** Rejects with `gone` if there is no such container. */
   inspect(name: string): Promise<ContainerState> {
     return translated('find', async () => {
-      const found = await this.#docker.getContainer(name).inspect();
+      const found = await this.docker.getContainer(name).inspect();
       return {
         engineId: found.Id,
         running: found.State.Running,
@@ -131,7 +131,7 @@ export class DockerEngine {
   list(installationId: string): Promise<readonly ContainerSummary[]> {
     const filters = { label: [`${INSTALLATION_LABEL}=${installationId}`] };
     return translated('ask', async () => {
-      const found = await this.#docker.listContainers({ all: true, filters });
+      const found = await this.docker.listContainers({ all: true, filters });
       return found.map(({ Id, State, Labels }) => ({
         engineId: Id,
         running: State === 'running',
@@ -144,7 +144,7 @@ export class DockerEngine {
   logTail(name: string, lines: number): Promise<string> {
     return translated('find', async () => {
       const options = { stdout: true, stderr: true, follow: false, tail: lines } as const;
-      return demultiplex(await this.#docker.getContainer(name).logs(options));
+      return demultiplex(await this.docker.getContainer(name).logs(options));
     });
   }
 
@@ -156,7 +156,7 @@ export class DockerEngine {
   async waitForEnd(name: string, timeoutMs: number): Promise<void> {
     const abortSignal = AbortSignal.timeout(timeoutMs);
     // Whatever comes of it, what follows is the removal, which tells what is wrong.
-    await this.#docker
+    await this.docker
       .getContainer(name)
       .wait({ condition: 'not-running', abortSignal })
       .catch(() => undefined);
@@ -169,7 +169,7 @@ export class DockerEngine {
   async remove(name: string): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        await this.#docker.getContainer(name).remove({ force: true, v: true });
+        await this.docker.getContainer(name).remove({ force: true, v: true });
         return;
       } catch (error) {
         if (classify(error) === 'absent') return;

@@ -45,33 +45,33 @@ export class DockerSandbox implements Sandbox {
   readonly id: SandboxId;
   readonly spec: SandboxSpec;
   readonly closed: Promise<void>;
-  readonly #parts: SandboxParts;
-  readonly #executionHost: ExecutionHost;
-  #lastTurn: Promise<void> = Promise.resolve();
-  #detached = false;
-  #ended = false;
-  readonly #oomKillsAtStart: number;
+  private readonly parts: SandboxParts;
+  private readonly executionHost: ExecutionHost;
+  private lastTurn: Promise<void> = Promise.resolve();
+  private detached = false;
+  private ended = false;
+  private readonly oomKillsAtStart: number;
   /** As of the last look; at the sandbox's end the counter disappears. */
-  #oomKillsSeen: number;
-  #explanation: Promise<SandboxError | undefined> | undefined;
+  private oomKillsSeen: number;
+  private explanation: Promise<SandboxError | undefined> | undefined;
 
   constructor(parts: SandboxParts) {
     const { client, cgroup } = parts;
     this.id = parts.id;
     this.spec = parts.spec;
-    this.#parts = parts;
-    this.#oomKillsAtStart = cgroup?.oomKills() ?? 0;
-    this.#oomKillsSeen = this.#oomKillsAtStart;
+    this.parts = parts;
+    this.oomKillsAtStart = cgroup?.oomKills() ?? 0;
+    this.oomKillsSeen = this.oomKillsAtStart;
     this.closed = new Promise((resolve) => {
       void client.closed.then(() => {
-        if (!this.#detached) resolve();
+        if (!this.detached) resolve();
       });
     });
-    this.#executionHost = {
+    this.executionHost = {
       connect: () => client.execution(),
       interrupt: () => client.interrupt(),
-      oomKills: () => this.#oomKills(),
-      explainEnd: (error) => this.#explainLostExecution(error),
+      oomKills: () => this.oomKills(),
+      explainEnd: (error) => this.explainLostExecution(error),
       restartTimeoutMs: parts.restartTimeoutMs,
       maxFileChanges: MAX_CHANGES_PER_FILE * parts.spec.maxFiles,
       giveUp: (reason) => client.close(reason),
@@ -80,126 +80,126 @@ export class DockerSandbox implements Sandbox {
 
   /** Bytes that the sandbox really uses; 0 when it cannot be seen. */
   get usedBytes(): number {
-    return this.#parts.cgroup?.usedBytes() ?? 0;
+    return this.parts.cgroup?.usedBytes() ?? 0;
   }
 
   /** Ends the connections; the sandbox has been removed or is about to be. */
   end(): void {
-    this.#ended = true;
-    this.#parts.client.close(goneError('the sandbox was removed'));
+    this.ended = true;
+    this.parts.client.close(goneError('the sandbox was removed'));
   }
 
   /** Ends the connections but not the sandbox: `closed` stays open. */
   detach(): void {
-    this.#detached = true;
-    this.#parts.client.close(goneError('the orchestrator lets go of the sandbox'));
+    this.detached = true;
+    this.parts.client.close(goneError('the orchestrator lets go of the sandbox'));
   }
 
   claim(): Promise<void> {
     const { memoryBytes, maxFiles } = this.spec;
-    return this.#explained(() => this.#parts.client.configure({ memoryBytes, maxFiles }));
+    return this.explained(() => this.parts.client.configure({ memoryBytes, maxFiles }));
   }
 
   execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent> {
-    const execution = new Execution(this.#executionHost, options);
-    this.#lastTurn = this.#lastTurn.then(() => {
-      this.#parts.codeBegins();
+    const execution = new Execution(this.executionHost, options);
+    this.lastTurn = this.lastTurn.then(() => {
+      this.parts.codeBegins();
       return execution.run(code);
     });
     return execution.events;
   }
 
   restart(): Promise<void> {
-    return this.#explained(() => this.#parts.client.restart(this.#parts.restartTimeoutMs));
+    return this.explained(() => this.parts.client.restart(this.parts.restartTimeoutMs));
   }
 
   putFile(path: string, content: Readable): Promise<FileEntry> {
-    return this.#explained(() => this.#parts.client.put(path, content));
+    return this.explained(() => this.parts.client.put(path, content));
   }
 
   getFile(path: string, options: ReadOptions = {}): Promise<OpenedFile> {
-    return this.#explained(() => this.#parts.client.get(path, options));
+    return this.explained(() => this.parts.client.get(path, options));
   }
 
   putFiles(files: Iterable<FileSource> | AsyncIterable<FileSource>): AsyncIterable<StoredFile> {
-    return this.#explainedAll(this.#parts.client.putMany(files));
+    return this.explainedAll(this.parts.client.putMany(files));
   }
 
   getFiles(paths: readonly string[], options: ReadOptions = {}): AsyncIterable<FetchedFile> {
-    return this.#explainedAll(this.#parts.client.getMany(paths, options));
+    return this.explainedAll(this.parts.client.getMany(paths, options));
   }
 
   listFiles(): Promise<FileList> {
-    return this.#explained(() => this.#parts.client.list(this.spec.maxFiles));
+    return this.explained(() => this.parts.client.list(this.spec.maxFiles));
   }
 
   removeFile(path: string): Promise<void> {
-    return this.#explained(() => this.#parts.client.remove(path));
+    return this.explained(() => this.parts.client.remove(path));
   }
 
   async ping(): Promise<void> {
-    await this.#explained(() => this.#parts.client.ping());
+    await this.explained(() => this.parts.client.ping());
   }
 
-  async #explained<T>(work: () => Promise<T>): Promise<T> {
+  private async explained<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof SandboxError && error.code === 'gone') throw await this.#explain(error);
+      if (error instanceof SandboxError && error.code === 'gone') throw await this.explain(error);
       throw error;
     }
   }
 
-  async *#explainedAll<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  private async *explainedAll<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
     try {
       yield* items;
     } catch (error) {
-      if (error instanceof SandboxError && error.code === 'gone') throw await this.#explain(error);
+      if (error instanceof SandboxError && error.code === 'gone') throw await this.explain(error);
       throw error;
     }
   }
 
   /** Where the sandbox goes on, the next execution must not meet the lost one. */
-  async #explainLostExecution(error: SandboxError): Promise<SandboxError> {
-    const explained = await this.#explain(error);
+  private async explainLostExecution(error: SandboxError): Promise<SandboxError> {
+    const explained = await this.explain(error);
     if (explained.code !== 'gone') {
-      await this.#parts.client.untilIdle(this.#parts.restartTimeoutMs).catch(() => undefined);
+      await this.parts.client.untilIdle(this.parts.restartTimeoutMs).catch(() => undefined);
     }
     return explained;
   }
 
-  #oomKills(): number | undefined {
-    const now = this.#parts.cgroup?.oomKills();
-    this.#oomKillsSeen = now ?? this.#oomKillsSeen;
+  private oomKills(): number | undefined {
+    const now = this.parts.cgroup?.oomKills();
+    this.oomKillsSeen = now ?? this.oomKillsSeen;
     return now;
   }
 
   /** Memory as the cause, when the counter or the engine says so; `error` otherwise. */
-  async #explain(error: SandboxError): Promise<SandboxError> {
-    const verdict = await this.#parts.client.verdict(error);
+  private async explain(error: SandboxError): Promise<SandboxError> {
+    const verdict = await this.parts.client.verdict(error);
     // `closed` is resolved before anyone sees `gone`.
-    if (verdict.code === 'gone') await this.#parts.client.closed;
-    if (verdict.code !== 'gone' || this.#detached || this.#ended) return verdict;
-    this.#explanation ??= this.#findCause();
-    return (await this.#explanation) ?? error;
+    if (verdict.code === 'gone') await this.parts.client.closed;
+    if (verdict.code !== 'gone' || this.detached || this.ended) return verdict;
+    this.explanation ??= this.findCause();
+    return (await this.explanation) ?? error;
   }
 
-  async #findCause(): Promise<SandboxError | undefined> {
-    const before = this.#oomKillsSeen;
+  private async findCause(): Promise<SandboxError | undefined> {
+    const before = this.oomKillsSeen;
     // The engine's own flag stays up once anything was killed, also long before the end.
-    const flagIsFresh = before === this.#oomKillsAtStart;
+    const flagIsFresh = before === this.oomKillsAtStart;
     const deadline = Date.now() + END_WAIT_MS;
     for (;;) {
-      if ((this.#oomKills() ?? 0) > before) return this.#outOfMemory();
-      const state = await this.#parts.inspectEnd().catch(() => undefined);
+      if ((this.oomKills() ?? 0) > before) return this.outOfMemory();
+      const state = await this.parts.inspectEnd().catch(() => undefined);
       if (state === undefined || !state.running || Date.now() > deadline) {
-        return state?.outOfMemory === true && flagIsFresh ? this.#outOfMemory() : undefined;
+        return state?.outOfMemory === true && flagIsFresh ? this.outOfMemory() : undefined;
       }
       await sleep(END_POLL_MS);
     }
   }
 
-  #outOfMemory(): SandboxError {
+  private outOfMemory(): SandboxError {
     const mebibytes = Math.round(this.spec.memoryBytes / 1_048_576);
     return goneError(`the sandbox ran out of memory (limit ${mebibytes} MiB) and was ended by the host`);
   }

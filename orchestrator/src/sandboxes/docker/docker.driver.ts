@@ -64,71 +64,71 @@ const END_PATIENCE_MS = 10_000;
 const newId = (): SandboxId => randomBytes(10).toString('hex') as SandboxId;
 
 export class DockerSandboxDriver extends SandboxDriver {
-  readonly #options: DockerDriverOptions;
-  readonly #engine: DockerEngine;
-  readonly #channels: ChannelDir;
-  readonly #prefix: string;
-  readonly #hostCheck: HostCheck;
-  readonly #sandboxes = new Map<SandboxId, DockerSandbox>();
+  private readonly options: DockerDriverOptions;
+  private readonly engine: DockerEngine;
+  private readonly channels: ChannelDir;
+  private readonly prefix: string;
+  private readonly hostCheck: HostCheck;
+  private readonly sandboxes = new Map<SandboxId, DockerSandbox>();
   /** Neither listed nor anybody else's business until they are up. */
-  readonly #starting = new Set<string>();
-  readonly #limits: HostLimits;
+  private readonly starting = new Set<string>();
+  private readonly limits: HostLimits;
 
   constructor(options: DockerDriverOptions) {
     super();
-    this.#options = options;
-    this.#engine = new DockerEngine(options.dockerHost);
-    this.#prefix = installationPrefix(options.installationId);
-    this.#limits = new HostLimits(options, this.#prefix.slice(0, -1));
-    this.#channels = new ChannelDir(options.channelDir, this.#prefix);
-    this.#hostCheck = new HostCheck({
-      engine: this.#engine,
-      channels: this.#channels,
+    this.options = options;
+    this.engine = new DockerEngine(options.dockerHost);
+    this.prefix = installationPrefix(options.installationId);
+    this.limits = new HostLimits(options, this.prefix.slice(0, -1));
+    this.channels = new ChannelDir(options.channelDir, this.prefix);
+    this.hostCheck = new HostCheck({
+      engine: this.engine,
+      channels: this.channels,
       runtime: options.runtime,
       image: options.image,
       allowInsecure: options.allowInsecure,
-      settings: (spec, annotations) => this.#probeSettings(spec, annotations),
-      finished: (name) => void this.#starting.delete(this.#idOf(name)),
+      settings: (spec, annotations) => this.probeSettings(spec, annotations),
+      finished: (name) => void this.starting.delete(this.idOf(name)),
     });
   }
 
   override check(): Promise<DriverHealth> {
-    return this.#hostCheck.check();
+    return this.hostCheck.check();
   }
 
   override async create(asked: SandboxSpec): Promise<Sandbox> {
-    const spec = this.#limits.fitting(asked);
-    const facts = await this.#hostCheck.requireIsolation();
-    await this.#limits.prepare(facts.cgroups);
+    const spec = this.limits.fitting(asked);
+    const facts = await this.hostCheck.requireIsolation();
+    await this.limits.prepare(facts.cgroups);
     const id = newId();
     const beganAt = performance.now();
-    this.#starting.add(id);
+    this.starting.add(id);
     try {
-      const sandbox = await this.#start(id, spec, facts.annotations);
-      this.#options.logger.debug(
+      const sandbox = await this.start(id, spec, facts.annotations);
+      this.options.logger.debug(
         { sandboxId: id, tookMs: Math.round(performance.now() - beganAt) },
         'sandbox started',
       );
       return sandbox;
     } catch (error) {
-      throw await this.#undo(id, error);
+      throw await this.undo(id, error);
     } finally {
-      this.#starting.delete(id);
+      this.starting.delete(id);
     }
   }
 
   override async list(): Promise<readonly SandboxInfo[]> {
     // Looked at first: a container is known to the engine before it has a cgroup.
-    const cgroups = this.#limits.cgroups();
+    const cgroups = this.limits.cgroups();
     const [containers, folders] = await Promise.all([
-      this.#engine.list(this.#options.installationId),
-      this.#channels.list(),
+      this.engine.list(this.options.installationId),
+      this.channels.list(),
     ]);
-    this.#limits.removeLeftovers(cgroups, containers);
+    this.limits.removeLeftovers(cgroups, containers);
     const found = new Map<string, SandboxInfo>();
     for (const { labels, running } of containers) {
       const record = fromLabels(labels);
-      if (record === undefined || this.#starting.has(record.sandboxId)) continue;
+      if (record === undefined || this.starting.has(record.sandboxId)) continue;
       const { memoryBytes, labels: free = {} } = record.spec;
       const id = record.sandboxId as SandboxId;
       found.set(id, {
@@ -141,62 +141,62 @@ export class DockerSandboxDriver extends SandboxDriver {
     }
     // A folder without a container is what a crash left; destroying it as a sandbox removes it.
     for (const { name, createdAt } of folders) {
-      const id = this.#idOf(name) as SandboxId;
-      if (found.has(id) || this.#starting.has(id) || this.#sandboxes.has(id)) continue;
+      const id = this.idOf(name) as SandboxId;
+      if (found.has(id) || this.starting.has(id) || this.sandboxes.has(id)) continue;
       found.set(id, { id, state: 'dead', memoryBytes: 0, createdAt, labels: {} });
     }
     return [...found.values()];
   }
 
   override async attach(id: SandboxId): Promise<Sandbox> {
-    const known = this.#sandboxes.get(id);
+    const known = this.sandboxes.get(id);
     if (known !== undefined) return known;
-    const state = await this.#engine.inspect(this.#nameOf(id));
+    const state = await this.engine.inspect(this.nameOf(id));
     const record = fromLabels(state.labels);
     if (record === undefined || !state.running) throw goneError();
     const client = await reconnectSupervisor(
-      this.#channels.folders(this.#nameOf(id)).channel,
-      this.#options.startTimeoutMs,
+      this.channels.folders(this.nameOf(id)).channel,
+      this.options.startTimeoutMs,
     );
-    return this.#adopt(id, record.spec, client, state);
+    return this.adopt(id, record.spec, client, state);
   }
 
   override async destroy(id: SandboxId): Promise<void> {
-    const sandbox = this.#sandboxes.get(id);
-    this.#sandboxes.delete(id);
+    const sandbox = this.sandboxes.get(id);
+    this.sandboxes.delete(id);
     sandbox?.end();
-    await this.#removeTraces(id);
+    await this.removeTraces(id);
   }
 
   override async memory(): Promise<{ readonly usedBytes: number; readonly hostFreeBytes: number }> {
     let usedBytes = 0;
-    for (const sandbox of this.#sandboxes.values()) usedBytes += sandbox.usedBytes;
-    return { usedBytes, hostFreeBytes: await this.#limits.freeBytes() };
+    for (const sandbox of this.sandboxes.values()) usedBytes += sandbox.usedBytes;
+    return { usedBytes, hostFreeBytes: await this.limits.freeBytes() };
   }
 
   override close(): Promise<void> {
-    for (const sandbox of this.#sandboxes.values()) sandbox.detach();
-    this.#sandboxes.clear();
-    this.#limits.close();
+    for (const sandbox of this.sandboxes.values()) sandbox.detach();
+    this.sandboxes.clear();
+    this.limits.close();
     return Promise.resolve();
   }
 
-  async #start(id: SandboxId, spec: SandboxSpec, annotations: boolean): Promise<Sandbox> {
-    const name = this.#nameOf(id);
-    const deadline = Date.now() + this.#options.startTimeoutMs;
-    const folders = await this.#channels.create(name);
-    const settings = { ...this.#settings(id, spec, annotations), folders };
-    await this.#engine.create(toCreateOptions(spec, settings));
-    await this.#engine.start(name);
+  private async start(id: SandboxId, spec: SandboxSpec, annotations: boolean): Promise<Sandbox> {
+    const name = this.nameOf(id);
+    const deadline = Date.now() + this.options.startTimeoutMs;
+    const folders = await this.channels.create(name);
+    const settings = { ...this.settings(id, spec, annotations), folders };
+    await this.engine.create(toCreateOptions(spec, settings));
+    await this.engine.start(name);
     // The cgroup must be known before the first execution, and is there as soon as it runs.
     const [client, state] = await Promise.all([
-      bootSupervisor(folders.channel, deadline, () => this.#engine.inspect(name)),
-      this.#engine.inspect(name),
+      bootSupervisor(folders.channel, deadline, () => this.engine.inspect(name)),
+      this.engine.inspect(name),
     ]);
-    return this.#adopt(id, spec, client, state);
+    return this.adopt(id, spec, client, state);
   }
 
-  async #adopt(
+  private async adopt(
     id: SandboxId,
     spec: SandboxSpec,
     client: SupervisorClient,
@@ -207,28 +207,28 @@ export class DockerSandboxDriver extends SandboxDriver {
       spec,
       client,
       cgroup: await MemoryCgroup.of(state.pid),
-      restartTimeoutMs: this.#options.startTimeoutMs,
-      codeBegins: () => this.#limits.wantsCpu(id),
-      inspectEnd: () => this.#engine.inspect(this.#nameOf(id)),
+      restartTimeoutMs: this.options.startTimeoutMs,
+      codeBegins: () => this.limits.wantsCpu(id),
+      inspectEnd: () => this.engine.inspect(this.nameOf(id)),
     });
-    this.#sandboxes.set(id, sandbox);
-    await this.#limits.watch(id, state.pid, state.engineId);
+    this.sandboxes.set(id, sandbox);
+    await this.limits.watch(id, state.pid, state.engineId);
     void sandbox.closed.then(() => {
-      this.#limits.unwatch(id);
-      if (this.#sandboxes.get(id) === sandbox) this.#sandboxes.delete(id);
+      this.limits.unwatch(id);
+      if (this.sandboxes.get(id) === sandbox) this.sandboxes.delete(id);
     });
     return sandbox;
   }
 
   /** Removes what a failed start has made, and says why it failed. */
-  async #undo(id: SandboxId, error: unknown): Promise<SandboxError> {
+  private async undo(id: SandboxId, error: unknown): Promise<SandboxError> {
     const reason =
       error instanceof SandboxError
         ? error
         : new SandboxError('start_failed', String(error), { cause: error });
-    const log = await this.#engine.logTail(this.#nameOf(id), LOG_LINES).catch(() => '');
-    await this.#removeTraces(id).catch((cause: unknown) => {
-      this.#options.logger.warn(
+    const log = await this.engine.logTail(this.nameOf(id), LOG_LINES).catch(() => '');
+    await this.removeTraces(id).catch((cause: unknown) => {
+      this.options.logger.warn(
         { sandboxId: id, err: cause },
         'a failed start could not be cleaned up; the next sweep tries again',
       );
@@ -239,40 +239,40 @@ export class DockerSandboxDriver extends SandboxDriver {
       .trim()
       .slice(-MAX_LOG_CHARS);
     const message = tail === '' ? reason.message : `${reason.message}; its log ends with:\n${tail}`;
-    this.#options.logger.warn({ sandboxId: id, reason: reason.message }, 'sandbox did not start');
+    this.options.logger.warn({ sandboxId: id, reason: reason.message }, 'sandbox did not start');
     return new SandboxError('start_failed', message, { cause: reason });
   }
 
   /** Container, processes, folder. Idempotent. */
-  async #removeTraces(id: SandboxId): Promise<void> {
-    const name = this.#nameOf(id);
-    const state = await this.#find(name);
+  private async removeTraces(id: SandboxId): Promise<void> {
+    const name = this.nameOf(id);
+    const state = await this.find(name);
     if (state !== undefined) {
       // An order to kill that crosses the ends of many processes costs a second for each of them.
       if (state.running && (await endSentry(state.pid, state.engineId)))
-        await this.#engine.waitForEnd(name, END_PATIENCE_MS);
-      await this.#engine.remove(name);
+        await this.engine.waitForEnd(name, END_PATIENCE_MS);
+      await this.engine.remove(name);
       const leaked = await killLeftovers(state.engineId);
       if (leaked > 0)
-        this.#options.logger.warn({ sandboxId: id, leaked }, 'ended processes that the engine left behind');
+        this.options.logger.warn({ sandboxId: id, leaked }, 'ended processes that the engine left behind');
     }
-    await this.#channels.remove(name);
+    await this.channels.remove(name);
   }
 
-  async #find(name: string): Promise<ContainerState | undefined> {
+  private async find(name: string): Promise<ContainerState | undefined> {
     try {
-      return await this.#engine.inspect(name);
+      return await this.engine.inspect(name);
     } catch (error) {
       if (error instanceof SandboxError && error.code === 'gone') return undefined;
       throw error;
     }
   }
 
-  #settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
-    const { image, runtime, maxProcesses, headroomBytes, installationId } = this.#options;
-    const { cgroupParent, cpus } = this.#limits;
+  private settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
+    const { image, runtime, maxProcesses, headroomBytes, installationId } = this.options;
+    const { cgroupParent, cpus } = this.limits;
     return {
-      name: this.#nameOf(id),
+      name: this.nameOf(id),
       image,
       runtime,
       maxProcesses,
@@ -284,18 +284,18 @@ export class DockerSandboxDriver extends SandboxDriver {
     };
   }
 
-  #probeSettings(spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
+  private probeSettings(spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
     const id = `probe-${newId()}`;
-    this.#starting.add(id);
-    return this.#settings(id, spec, annotations);
+    this.starting.add(id);
+    return this.settings(id, spec, annotations);
   }
 
-  #nameOf(id: string): string {
+  private nameOf(id: string): string {
     if (!/^[a-z0-9-]{1,60}$/.test(id)) throw goneError('there is no such sandbox');
-    return `${this.#prefix}${id}`;
+    return `${this.prefix}${id}`;
   }
 
-  #idOf(name: string): string {
-    return name.slice(this.#prefix.length);
+  private idOf(name: string): string {
+    return name.slice(this.prefix.length);
   }
 }

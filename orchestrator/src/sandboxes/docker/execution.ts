@@ -90,149 +90,149 @@ export function judgeMemory(
 
 /** Puts images together that came in several frames; drops what is larger than was allowed. */
 class ImageAssembler {
-  readonly #parts = new Map<number, { readonly pieces: Buffer[]; bytes: number }>();
-  readonly #maxBytes: number;
+  private readonly parts = new Map<number, { readonly pieces: Buffer[]; bytes: number }>();
+  private readonly maxBytes: number;
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+    this.maxBytes = maxBytes;
   }
 
   /** The whole image, when `more` says that this was its last piece. */
   take(index: number, piece: Buffer, more: boolean): Buffer | undefined {
-    const image = this.#parts.get(index) ?? { pieces: [], bytes: 0 };
+    const image = this.parts.get(index) ?? { pieces: [], bytes: 0 };
     image.bytes += piece.length;
-    if (image.bytes > this.#maxBytes) {
+    if (image.bytes > this.maxBytes) {
       throw new SandboxError('protocol', 'the supervisor sent a larger image than it may');
     }
     image.pieces.push(piece);
     if (more) {
-      this.#parts.set(index, image);
+      this.parts.set(index, image);
       return undefined;
     }
-    this.#parts.delete(index);
+    this.parts.delete(index);
     return Buffer.concat(image.pieces, image.bytes);
   }
 }
 
 export class Execution implements CallSink {
   readonly events: EventQueue<ExecutionEvent>;
-  readonly #host: ExecutionHost;
-  readonly #options: ExecuteOptions;
-  readonly #images: ImageAssembler;
-  readonly #over = Promise.withResolvers<void>();
-  #connection: FrameConnection | undefined;
-  #watchdog: NodeJS.Timeout | undefined;
-  #oomKillsBefore: number | undefined;
-  #heldNotice: Notice | undefined;
-  readonly #changes: FileChange[] = [];
-  #phase: 'queued' | 'sent' | 'started' | 'settled' = 'queued';
-  #stopRequested = false;
-  #readerIsSlow = false;
+  private readonly host: ExecutionHost;
+  private readonly options: ExecuteOptions;
+  private readonly images: ImageAssembler;
+  private readonly over = Promise.withResolvers<void>();
+  private connection: FrameConnection | undefined;
+  private watchdog: NodeJS.Timeout | undefined;
+  private oomKillsBefore: number | undefined;
+  private heldNotice: Notice | undefined;
+  private readonly changes: FileChange[] = [];
+  private phase: 'queued' | 'sent' | 'started' | 'settled' = 'queued';
+  private stopRequested = false;
+  private readerIsSlow = false;
 
   constructor(host: ExecutionHost, options: ExecuteOptions) {
-    this.#host = host;
-    this.#options = options;
-    this.#images = new ImageAssembler(options.maxImageBytes);
+    this.host = host;
+    this.options = options;
+    this.images = new ImageAssembler(options.maxImageBytes);
     this.events = new EventQueue<ExecutionEvent>({
-      slow: (isSlow) => this.#throttle(isSlow),
+      slow: (isSlow) => this.throttle(isSlow),
       abandoned: () => {
-        this.#stop();
-        return this.#over.promise;
+        this.stop();
+        return this.over.promise;
       },
     });
-    if (options.signal?.aborted === true) this.#stop();
-    else options.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (options.signal?.aborted === true) this.stop();
+    else options.signal?.addEventListener('abort', this.onAbort, { once: true });
   }
 
   /** Called once, when it is this execution's turn. Resolves at its end; never rejects. */
   async run(code: string): Promise<void> {
-    if (this.#phase === 'settled') return;
-    this.#phase = 'sent';
+    if (this.phase === 'settled') return;
+    this.phase = 'sent';
     try {
       if (code.length > MAX_CODE_CHARS) {
         throw new SandboxError('too_large', `the program has more than ${MAX_CODE_CHARS} characters`);
       }
-      this.#connection = await this.#host.connect();
-      this.#watch(this.#options.timeoutMs + GRACE_MS + this.#host.restartTimeoutMs);
-      this.#oomKillsBefore = this.#host.oomKills();
-      await this.#send(this.#connection, Buffer.from(code), code);
+      this.connection = await this.host.connect();
+      this.watch(this.options.timeoutMs + GRACE_MS + this.host.restartTimeoutMs);
+      this.oomKillsBefore = this.host.oomKills();
+      await this.send(this.connection, Buffer.from(code), code);
     } catch (error) {
       this.failed(error instanceof SandboxError ? error : goneError('the sandbox cannot be reached', error));
     }
-    await this.#over.promise;
-    clearTimeout(this.#watchdog);
-    this.#connection?.resume();
+    await this.over.promise;
+    clearTimeout(this.watchdog);
+    this.connection?.resume();
   }
 
   /** In the header, in the payload, or in as many frames as it takes. */
-  async #send(connection: FrameConnection, program: Buffer, code: string): Promise<void> {
+  private async send(connection: FrameConnection, program: Buffer, code: string): Promise<void> {
     if (program.length <= MAX_CODE_IN_HEADER) {
-      connection.call('execute', { code, ...this.#fields() }, this);
+      connection.call('execute', { code, ...this.fields() }, this);
       return;
     }
     const first = program.subarray(0, MAX_PAYLOAD_BYTES);
-    const fields = { code_bytes: program.length, ...this.#fields() };
+    const fields = { code_bytes: program.length, ...this.fields() };
     const call = connection.call('execute', fields, this, first);
-    for (let at = first.length; at < program.length && this.#phase === 'sent'; at += MAX_PAYLOAD_BYTES) {
+    for (let at = first.length; at < program.length && this.phase === 'sent'; at += MAX_PAYLOAD_BYTES) {
       await call.write('code', program.subarray(at, at + MAX_PAYLOAD_BYTES));
     }
   }
 
   event(frame: Frame): void {
     try {
-      this.#take(parse(executeEvent, frame.header), frame.payload);
+      this.take(parse(executeEvent, frame.header), frame.payload);
     } catch (error) {
       // Whatever comes after it could not be trusted either.
-      this.#host.giveUp(goneError((error as Error).message, error));
+      this.host.giveUp(goneError((error as Error).message, error));
     }
   }
 
   done(header: FrameHeader): void {
     let finished: Finished;
     try {
-      finished = toFinished(header, this.#changes);
+      finished = toFinished(header, this.changes);
     } catch (error) {
       this.failed(error as SandboxError);
       return;
     }
-    const killsAfter = this.#host.oomKills() ?? 0;
-    const [judged, added] = judgeMemory(finished, killsAfter > (this.#oomKillsBefore ?? killsAfter));
-    this.#settle([judged.status === 'kernel_died' ? this.#heldNotice : undefined, added, judged]);
+    const killsAfter = this.host.oomKills() ?? 0;
+    const [judged, added] = judgeMemory(finished, killsAfter > (this.oomKillsBefore ?? killsAfter));
+    this.settle([judged.status === 'kernel_died' ? this.heldNotice : undefined, added, judged]);
   }
 
   failed(error: SandboxError): void {
-    if (!this.#enterSettled()) return;
-    const explained = error.code === 'gone' ? this.#host.explainEnd(error) : Promise.resolve(error);
+    if (!this.enterSettled()) return;
+    const explained = error.code === 'gone' ? this.host.explainEnd(error) : Promise.resolve(error);
     void explained.then((reason) => {
       this.events.fail(reason);
-      this.#over.resolve();
+      this.over.resolve();
     });
   }
 
-  readonly #onAbort = (): void => this.#stop();
+  private readonly onAbort = (): void => this.stop();
 
-  #settle(last: readonly (ExecutionEvent | undefined)[]): void {
-    if (!this.#enterSettled()) return;
+  private settle(last: readonly (ExecutionEvent | undefined)[]): void {
+    if (!this.enterSettled()) return;
     for (const event of last) if (event !== undefined) this.events.push(event, 0);
     this.events.end();
-    this.#over.resolve();
+    this.over.resolve();
   }
 
-  #enterSettled(): boolean {
-    if (this.#phase === 'settled') return false;
-    this.#phase = 'settled';
-    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+  private enterSettled(): boolean {
+    if (this.phase === 'settled') return false;
+    this.phase = 'settled';
+    this.options.signal?.removeEventListener('abort', this.onAbort);
     return true;
   }
 
-  #throttle(isSlow: boolean): void {
-    this.#readerIsSlow = isSlow;
-    if (isSlow && this.#phase !== 'settled') this.#connection?.pause();
-    else this.#connection?.resume();
+  private throttle(isSlow: boolean): void {
+    this.readerIsSlow = isSlow;
+    if (isSlow && this.phase !== 'settled') this.connection?.pause();
+    else this.connection?.resume();
   }
 
-  #fields(): FrameHeader {
-    const { timeoutMs, maxOutputBytes, maxImages, maxImageBytes } = this.#options;
+  private fields(): FrameHeader {
+    const { timeoutMs, maxOutputBytes, maxImages, maxImageBytes } = this.options;
     return {
       timeout_ms: timeoutMs,
       grace_ms: GRACE_MS,
@@ -243,31 +243,31 @@ export class Execution implements CallSink {
   }
 
   /** The supervisor keeps the time; this is for one that does not. A slow reader is not its fault. */
-  #watch(limitMs: number): void {
-    this.#watchdog = setTimeout(() => {
-      if (this.#readerIsSlow) this.#watchdog?.refresh();
-      else this.#host.giveUp(goneError(`the sandbox did not end an execution within ${limitMs} ms`));
+  private watch(limitMs: number): void {
+    this.watchdog = setTimeout(() => {
+      if (this.readerIsSlow) this.watchdog?.refresh();
+      else this.host.giveUp(goneError(`the sandbox did not end an execution within ${limitMs} ms`));
     }, limitMs);
   }
 
   /** An interrupt that overtakes its execution would hit nothing: it waits for `started`. */
-  #stop(): void {
-    const first = !this.#stopRequested;
-    this.#stopRequested = true;
-    if (this.#phase === 'queued') this.#settle([neverStarted]);
-    else if (first && this.#phase === 'started') this.#interrupt();
+  private stop(): void {
+    const first = !this.stopRequested;
+    this.stopRequested = true;
+    if (this.phase === 'queued') this.settle([neverStarted]);
+    else if (first && this.phase === 'started') this.interrupt();
   }
 
-  #interrupt(): void {
+  private interrupt(): void {
     // Failing means that the sandbox has ended, which the execution learns by itself.
-    this.#host.interrupt().catch(() => undefined);
+    this.host.interrupt().catch(() => undefined);
   }
 
-  #take(event: ExecuteEvent, payload: Buffer): void {
+  private take(event: ExecuteEvent, payload: Buffer): void {
     switch (event.event) {
       case 'started':
-        this.#phase = 'started';
-        if (this.#stopRequested) this.#interrupt();
+        this.phase = 'started';
+        if (this.stopRequested) this.interrupt();
         return;
       case 'stdout':
       case 'stderr':
@@ -276,7 +276,7 @@ export class Execution implements CallSink {
         this.events.push({ type: event.event, text: event.text }, event.text.length);
         return;
       case 'image': {
-        const data = this.#images.take(event.index, payload, event.more);
+        const data = this.images.take(event.index, payload, event.more);
         if (data !== undefined) this.events.push({ type: 'image', mimeType: event.mime, data }, data.length);
         return;
       }
@@ -286,15 +286,15 @@ export class Execution implements CallSink {
         return;
       }
       case 'files':
-        this.#changes.push(...event.files.map(toFileChange));
-        if (this.#changes.length > this.#host.maxFileChanges) {
+        this.changes.push(...event.files.map(toFileChange));
+        if (this.changes.length > this.host.maxFileChanges) {
           throw new SandboxError('protocol', 'the supervisor reports more files than there may be');
         }
         return;
       case 'notice': {
         const said = notice(event.code, event.message);
         // The host may know better why a kernel died.
-        if (event.code === 'kernel_died') this.#heldNotice = said;
+        if (event.code === 'kernel_died') this.heldNotice = said;
         else this.events.push(said, event.message.length);
       }
     }

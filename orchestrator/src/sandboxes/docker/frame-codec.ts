@@ -77,32 +77,32 @@ function parseHeader(bytes: Buffer): FrameHeader {
  * rejects an oversized one by its lengths alone, before anything of it is stored.
  */
 export class FrameDecoder {
-  #chunks: Buffer[] = [];
-  #buffered = 0;
-  #lengths: { readonly header: number; readonly payload: number } | undefined;
+  private chunks: Buffer[] = [];
+  private buffered = 0;
+  private lengths: { readonly header: number; readonly payload: number } | undefined;
 
   /** Yields each frame that `chunk` completes. Throws {@link FrameError}; then the decoder is spent. */
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
-    this.#chunks.push(chunk);
-    this.#buffered += chunk.length;
+    this.chunks.push(chunk);
+    this.buffered += chunk.length;
     for (;;) {
-      this.#lengths ??= this.#takeLengths();
-      if (this.#lengths === undefined) return;
-      const { header, payload } = this.#lengths;
-      if (this.#buffered < header + payload) return;
-      this.#lengths = undefined;
-      yield new Frame(parseHeader(join(this.#take(header))), this.#take(payload));
+      this.lengths ??= this.takeLengths();
+      if (this.lengths === undefined) return;
+      const { header, payload } = this.lengths;
+      if (this.buffered < header + payload) return;
+      this.lengths = undefined;
+      yield new Frame(parseHeader(join(this.take(header))), this.take(payload));
     }
   }
 
   /** True between frames: an end of the connection here cuts nothing in two. */
   get idle(): boolean {
-    return this.#buffered === 0 && this.#lengths === undefined;
+    return this.buffered === 0 && this.lengths === undefined;
   }
 
-  #takeLengths(): { header: number; payload: number } | undefined {
-    if (this.#buffered < PREFIX_BYTES) return undefined;
-    const prefix = join(this.#take(PREFIX_BYTES));
+  private takeLengths(): { header: number; payload: number } | undefined {
+    if (this.buffered < PREFIX_BYTES) return undefined;
+    const prefix = join(this.take(PREFIX_BYTES));
     const header = prefix.readUInt32BE(0);
     const payload = prefix.readUInt32BE(4);
     if (header < MIN_HEADER_BYTES || header > MAX_HEADER_BYTES || payload > MAX_PAYLOAD_BYTES) {
@@ -112,23 +112,23 @@ export class FrameDecoder {
   }
 
   /** Removes the first `count` bytes, which must be there. */
-  #take(count: number): Buffer[] {
+  private take(count: number): Buffer[] {
     const pieces: Buffer[] = [];
     let missing = count;
     while (missing > 0) {
-      const first = this.#chunks[0];
+      const first = this.chunks[0];
       if (first === undefined) throw new FrameError('took more bytes than there are');
       if (first.length > missing) {
         pieces.push(first.subarray(0, missing));
-        this.#chunks[0] = first.subarray(missing);
+        this.chunks[0] = first.subarray(missing);
         missing = 0;
       } else {
         pieces.push(first);
-        this.#chunks.shift();
+        this.chunks.shift();
         missing -= first.length;
       }
     }
-    this.#buffered -= count;
+    this.buffered -= count;
     return pieces;
   }
 }

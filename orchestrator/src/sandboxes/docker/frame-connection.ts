@@ -24,33 +24,33 @@ export interface Call {
  * that are no frames, or replies to nothing, end the connection too.
  */
 export class FrameConnection {
-  readonly #socket: Socket;
-  readonly #decoder = new FrameDecoder();
-  readonly #calls = new Map<number, CallSink>();
-  #nextId = 1;
-  #end: SandboxError | undefined;
+  private readonly socket: Socket;
+  private readonly decoder = new FrameDecoder();
+  private readonly calls = new Map<number, CallSink>();
+  private nextId = 1;
+  private end: SandboxError | undefined;
   /** Resolves when the socket has closed. */
   readonly closed: Promise<void>;
 
   constructor(socket: Socket) {
-    this.#socket = socket;
+    this.socket = socket;
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         this.destroy();
         resolve();
       });
     });
-    socket.on('data', (chunk) => this.#receive(chunk));
+    socket.on('data', (chunk) => this.receive(chunk));
   }
 
   get open(): boolean {
-    return this.#end === undefined;
+    return this.end === undefined;
   }
 
   call(op: string, fields: FrameHeader, sink: CallSink, payload?: Buffer): Call {
-    const id = this.#nextId++;
-    if (this.#end !== undefined) {
-      const error = this.#end;
+    const id = this.nextId++;
+    if (this.end !== undefined) {
+      const error = this.end;
       queueMicrotask(() => sink.failed(error));
       return { write: () => Promise.resolve() };
     }
@@ -63,9 +63,9 @@ export class FrameConnection {
       );
       return { write: () => Promise.resolve() };
     }
-    this.#calls.set(id, sink);
-    void this.#write(head, payload);
-    return { write: (next, bytes) => this.#write(encodeFrameHead({ id, op: next }, bytes?.length), bytes) };
+    this.calls.set(id, sink);
+    void this.write(head, payload);
+    return { write: (next, bytes) => this.write(encodeFrameHead({ id, op: next }, bytes?.length), bytes) };
   }
 
   /** A call with one reply. Past `timeoutMs` the supervisor counts as lost, and so does the connection. */
@@ -91,46 +91,46 @@ export class FrameConnection {
 
   /** Stops reading: the supervisor's writes then wait. For receivers that are slower than it. */
   pause(): void {
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.socket.resume();
   }
 
   /** Idempotent. Every open call fails with `reason`. */
   destroy(reason: SandboxError = goneError()): void {
-    if (this.#end !== undefined) return;
-    this.#end = reason;
-    this.#socket.destroy();
-    const sinks = [...this.#calls.values()];
-    this.#calls.clear();
+    if (this.end !== undefined) return;
+    this.end = reason;
+    this.socket.destroy();
+    const sinks = [...this.calls.values()];
+    this.calls.clear();
     for (const sink of sinks) sink.failed(reason);
   }
 
-  #write(head: Buffer, payload: Buffer | undefined): Promise<void> {
-    if (this.#end !== undefined) return Promise.resolve();
-    this.#socket.cork();
-    let roomy = this.#socket.write(head);
-    if (payload !== undefined && payload.length > 0) roomy = this.#socket.write(payload);
-    this.#socket.uncork();
+  private write(head: Buffer, payload: Buffer | undefined): Promise<void> {
+    if (this.end !== undefined) return Promise.resolve();
+    this.socket.cork();
+    let roomy = this.socket.write(head);
+    if (payload !== undefined && payload.length > 0) roomy = this.socket.write(payload);
+    this.socket.uncork();
     if (roomy) return Promise.resolve();
     return new Promise((resolve) => {
       const settle = (): void => {
-        this.#socket.off('drain', settle);
-        this.#socket.off('close', settle);
+        this.socket.off('drain', settle);
+        this.socket.off('close', settle);
         resolve();
       };
-      this.#socket.on('drain', settle);
-      this.#socket.on('close', settle);
+      this.socket.on('drain', settle);
+      this.socket.on('close', settle);
     });
   }
 
-  #receive(chunk: Buffer): void {
+  private receive(chunk: Buffer): void {
     try {
-      for (const frame of this.#decoder.push(chunk)) {
-        if (this.#end !== undefined) return;
-        this.#dispatch(frame);
+      for (const frame of this.decoder.push(chunk)) {
+        if (this.end !== undefined) return;
+        this.dispatch(frame);
       }
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
@@ -138,14 +138,14 @@ export class FrameConnection {
     }
   }
 
-  #dispatch(frame: Frame): void {
+  private dispatch(frame: Frame): void {
     const { id, event } = frame.header;
-    const sink = typeof id === 'number' ? this.#calls.get(id) : undefined;
+    const sink = typeof id === 'number' ? this.calls.get(id) : undefined;
     if (sink === undefined || typeof id !== 'number') {
       throw new FrameError('a reply that belongs to no request');
     }
     if (event === 'done' || event === 'failed') {
-      this.#calls.delete(id);
+      this.calls.delete(id);
       if (event === 'done') sink.done(frame.header);
       else sink.failed(toSandboxError(frame.header));
       return;

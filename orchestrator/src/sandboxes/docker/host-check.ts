@@ -43,12 +43,12 @@ interface Isolation {
 }
 
 export class HostCheck {
-  readonly #parts: HostCheckParts;
+  private readonly parts: HostCheckParts;
   /** One probe per engine, runtime and image; a failed one is tried again. */
-  #isolation: { readonly key: string; readonly result: Promise<Isolation> } | undefined;
+  private isolation: { readonly key: string; readonly result: Promise<Isolation> } | undefined;
 
   constructor(parts: HostCheckParts) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** Never rejects. */
@@ -57,13 +57,13 @@ export class HostCheck {
     const details: Record<string, string> = {};
     let probe: ProbeResult | undefined;
     try {
-      probe = await this.#examine(problems, details);
+      probe = await this.examine(problems, details);
     } catch (error) {
-      problems.push(this.#sentence(error));
+      problems.push(this.sentence(error));
     }
     return {
       ok: problems.length === 0,
-      runtime: this.#parts.runtime,
+      runtime: this.parts.runtime,
       isolation: probe?.isolation ?? 'none',
       details,
       problems,
@@ -75,15 +75,18 @@ export class HostCheck {
    * not limit the data, unless that was allowed. The probe runs once.
    */
   async requireIsolation(): Promise<Pick<Isolation, 'annotations' | 'cgroups'>> {
-    const { annotations, cgroups, probe } = await (this.#isolation?.result ?? this.#firstProbe());
+    const { annotations, cgroups, probe } = await (this.isolation?.result ?? this.firstProbe());
     const problems: string[] = [];
-    if (!this.#parts.allowInsecure) this.#judge(probe, problems);
+    if (!this.parts.allowInsecure) this.judge(probe, problems);
     if (problems.length > 0) throw new SandboxError('start_failed', problems.join(' '));
     return { annotations, cgroups };
   }
 
-  async #examine(problems: string[], details: Record<string, string>): Promise<ProbeResult | undefined> {
-    const { engine, runtime, image } = this.#parts;
+  private async examine(
+    problems: string[],
+    details: Record<string, string>,
+  ): Promise<ProbeResult | undefined> {
+    const { engine, runtime, image } = this.parts;
     const facts = await engine.facts();
     details.engine = `${facts.version} (API ${facts.apiVersion})`;
     details.runtime = runtime;
@@ -97,15 +100,15 @@ export class HostCheck {
     if (imageId === undefined) problems.push(imageMissing(image));
     else details.imageId = imageId;
     if (problems.length > 0 || imageId === undefined) return undefined;
-    const { probe } = await this.#probe(facts, imageId);
+    const { probe } = await this.probe(facts, imageId);
     details.kernel = probe.kernel;
     details.dataLimit = probe.dataLimited ? 'enforced' : 'not enforced';
-    if (!this.#parts.allowInsecure) this.#judge(probe, problems);
+    if (!this.parts.allowInsecure) this.judge(probe, problems);
     return probe;
   }
 
-  #judge(probe: ProbeResult, problems: string[]): void {
-    const { runtime } = this.#parts;
+  private judge(probe: ProbeResult, problems: string[]): void {
+    const { runtime } = this.parts;
     if (probe.isolation !== 'gvisor') problems.push(notIsolated(runtime));
     else if (!probe.dataLimited) {
       problems.push(
@@ -115,37 +118,37 @@ export class HostCheck {
     }
   }
 
-  async #firstProbe(): Promise<Isolation> {
-    const { engine, image } = this.#parts;
+  private async firstProbe(): Promise<Isolation> {
+    const { engine, image } = this.parts;
     const [facts, imageId] = await Promise.all([engine.facts(), engine.imageId(image)]);
     if (imageId === undefined) throw new SandboxError('start_failed', imageMissing(image));
-    return this.#probe(facts, imageId);
+    return this.probe(facts, imageId);
   }
 
-  #probe(facts: EngineFacts, imageId: string): Promise<Isolation> {
-    const key = `${facts.version} ${this.#parts.runtime} ${imageId}`;
-    if (this.#isolation?.key === key) return this.#isolation.result;
-    const result = this.#runProbe(facts);
+  private probe(facts: EngineFacts, imageId: string): Promise<Isolation> {
+    const key = `${facts.version} ${this.parts.runtime} ${imageId}`;
+    if (this.isolation?.key === key) return this.isolation.result;
+    const result = this.runProbe(facts);
     const entry = { key, result };
-    this.#isolation = entry;
+    this.isolation = entry;
     result.catch(() => {
-      if (this.#isolation === entry) this.#isolation = undefined;
+      if (this.isolation === entry) this.isolation = undefined;
     });
     return result;
   }
 
-  async #runProbe({ apiVersion, cgroups }: EngineFacts): Promise<Isolation> {
+  private async runProbe({ apiVersion, cgroups }: EngineFacts): Promise<Isolation> {
     const annotations = takesAnnotations(apiVersion);
-    const { engine, channels } = this.#parts;
-    const settings = this.#parts.settings(PROBE_SPEC, annotations);
+    const { engine, channels } = this.parts;
+    const settings = this.parts.settings(PROBE_SPEC, annotations);
     try {
       return { annotations, cgroups, probe: await probeIsolation(engine, channels, settings) };
     } finally {
-      this.#parts.finished(settings.name);
+      this.parts.finished(settings.name);
     }
   }
 
-  #sentence(error: unknown): string {
+  private sentence(error: unknown): string {
     const message = error instanceof Error ? error.message : String(error);
     const repair =
       error instanceof SandboxError && error.code === 'engine_unavailable' ? '. Run: scripts/engine up' : '';

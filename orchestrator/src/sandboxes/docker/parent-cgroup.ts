@@ -59,34 +59,34 @@ export function parentName(
 }
 
 export class ParentCgroup {
-  readonly #version: 1 | 2;
+  private readonly version: 1 | 2;
   /** By controller; the same directory for all of them with v2. */
-  readonly #directories: Readonly<Record<'memory' | 'cpu' | 'cpuacct', string | undefined>>;
+  private readonly directories: Readonly<Record<'memory' | 'cpu' | 'cpuacct', string | undefined>>;
   /** In all hierarchies, for the engine makes it in each of them. */
-  readonly #everywhere: readonly string[];
-  #prepared = false;
-  #hasCeiling = false;
+  private readonly everywhere: readonly string[];
+  private prepared = false;
+  private isCeilingSet = false;
 
   constructor(
     readonly name: string,
     { version }: CgroupSetup,
     mountinfo = readFileSync('/proc/self/mountinfo', 'utf8'),
   ) {
-    this.#version = version;
+    this.version = version;
     const of = (controller: string) => cgroupDirectory(mountinfo, { version, path: name }, controller);
-    this.#directories = { memory: of('memory'), cpu: of('cpu'), cpuacct: of('cpuacct') };
-    this.#everywhere = cgroupDirectories(mountinfo, { version, path: name });
+    this.directories = { memory: of('memory'), cpu: of('cpu'), cpuacct: of('cpuacct') };
+    this.everywhere = cgroupDirectories(mountinfo, { version, path: name });
   }
 
   /** All sandboxes together are kept from the last half of a CPU. */
   get hasCeiling(): boolean {
-    return this.#hasCeiling;
+    return this.isCeilingSet;
   }
 
   /** CPU time of all sandboxes so far, in milliseconds; `undefined` when the host hides it. */
   cpuMs(): number | undefined {
-    const { cpuacct } = this.#directories;
-    return cpuacct === undefined ? undefined : usedMs(cpuacct, this.#version);
+    const { cpuacct } = this.directories;
+    return cpuacct === undefined ? undefined : usedMs(cpuacct, this.version);
   }
 
   /**
@@ -94,23 +94,23 @@ export class ParentCgroup {
    * False when this host does not let us.
    */
   renew(freeBytes: number, floorBytes: number): boolean {
-    const { memory, cpu } = this.#directories;
+    const { memory, cpu } = this.directories;
     if (memory === undefined) return false;
     try {
-      this.#prepare(memory, cpu);
-      const usedBytes = Number(readFileSync(join(memory, USAGE[this.#version]), 'utf8'));
+      this.prepare(memory, cpu);
+      const usedBytes = Number(readFileSync(join(memory, USAGE[this.version]), 'utf8'));
       const limit = limitBytes({ totalBytes: totalmem(), freeBytes, floorBytes, usedBytes });
-      this.#setLimit(memory, limit);
+      this.setLimit(memory, limit);
       return true;
     } catch {
-      this.#prepared = false;
+      this.prepared = false;
       return false;
     }
   }
 
   /** The engine's ids of the containers that have a cgroup below this one, in any hierarchy. */
   containers(): ReadonlySet<string> {
-    return new Set(this.#everywhere.flatMap((directory) => childrenOf(directory).filter(isContainerId)));
+    return new Set(this.everywhere.flatMap((directory) => childrenOf(directory).filter(isContainerId)));
   }
 
   /**
@@ -118,43 +118,43 @@ export class ParentCgroup {
    * removes a container leaves cgroups behind. The kernel keeps any that a process is in. Never throws.
    */
   removeLeftovers(engineIds: readonly string[]): void {
-    for (const directory of this.#everywhere) {
+    for (const directory of this.everywhere) {
       for (const id of engineIds.filter(isContainerId)) tryTo(() => rmdirSync(join(directory, id)));
     }
   }
 
   /** Removes it if no sandbox is in it, and others of its kind that a killed server left. Never throws. */
   remove(): void {
-    for (const directory of this.#everywhere) {
+    for (const directory of this.everywhere) {
       tryTo(() => rmdirSync(directory));
       if (!isSlice(this.name)) tryTo(() => rmdirSync(dirname(directory)));
     }
-    this.#prepared = false;
+    this.prepared = false;
   }
 
-  #prepare(memory: string, cpu: string | undefined): void {
-    if (this.#prepared) return;
-    if (!isSlice(this.name)) this.#everywhere.forEach((directory) => removeEmpty(dirname(directory)));
+  private prepare(memory: string, cpu: string | undefined): void {
+    if (this.prepared) return;
+    if (!isSlice(this.name)) this.everywhere.forEach((directory) => removeEmpty(dirname(directory)));
     for (const directory of new Set([memory, cpu ?? memory])) {
       mkdirSync(directory, { recursive: true });
-      if (this.#version === 2) enableControllers(directory);
+      if (this.version === 2) enableControllers(directory);
     }
     // Weights count among neighbours, so it is the topmost one of ours that competes with the server.
-    if (cpu !== undefined) this.#prepareCpu(isSlice(this.name) ? cpu : dirname(cpu));
-    this.#prepared = true;
+    if (cpu !== undefined) this.prepareCpu(isSlice(this.name) ? cpu : dirname(cpu));
+    this.prepared = true;
   }
 
-  #prepareCpu(top: string): void {
-    const [file, weight] = CPU_WEIGHT[this.#version];
+  private prepareCpu(top: string): void {
+    const [file, weight] = CPU_WEIGHT[this.version];
     tryTo(() => writeFileSync(join(top, file), weight));
     // A slice is the operator's, and so is its quota.
-    const isSet = isSlice(this.name) && hasCpuLimit(top, this.#version);
-    this.#hasCeiling = isSet || tryTo(() => writeCpuLimit(top, this.#version, ceilingCpus(cpus().length)));
+    const isSet = isSlice(this.name) && hasCpuLimit(top, this.version);
+    this.isCeilingSet = isSet || tryTo(() => writeCpuLimit(top, this.version, ceilingCpus(cpus().length)));
   }
 
   /** Fails where the kernel would have to take away more than it can; the next look tries again. */
-  #setLimit(memory: string, bytes: number): void {
-    tryTo(() => writeFileSync(join(memory, LIMIT[this.#version]), String(bytes)));
+  private setLimit(memory: string, bytes: number): void {
+    tryTo(() => writeFileSync(join(memory, LIMIT[this.version]), String(bytes)));
   }
 }
 

@@ -35,20 +35,20 @@ const MAX_TRANSFERS = 16;
 const LIST_PAGE = 1_000;
 
 export class SupervisorClient {
-  readonly #socket: SupervisorSocket;
-  readonly #control: FrameConnection;
-  #execution: FrameConnection | undefined;
-  readonly #transfers = new Semaphore(MAX_TRANSFERS);
-  readonly #others = new Set<FrameConnection>();
+  private readonly socket: SupervisorSocket;
+  private readonly control: FrameConnection;
+  private executionLine: FrameConnection | undefined;
+  private readonly transfers = new Semaphore(MAX_TRANSFERS);
+  private readonly others = new Set<FrameConnection>();
   /** Resolves when the control connection has ended: by `close`, or because the sandbox has ended. */
   readonly closed: Promise<void>;
 
   private constructor(socket: SupervisorSocket, control: FrameConnection) {
-    this.#socket = socket;
-    this.#control = control;
+    this.socket = socket;
+    this.control = control;
     this.closed = control.closed.then(() => {
-      for (const connection of this.#others) connection.destroy();
-      void this.#socket.close();
+      for (const connection of this.others) connection.destroy();
+      void this.socket.close();
     });
   }
 
@@ -64,22 +64,22 @@ export class SupervisorClient {
   }
 
   get open(): boolean {
-    return this.#control.open;
+    return this.control.open;
   }
 
   async ping(): Promise<PingReply> {
-    return parse(pingReply, await this.#control.request('ping', {}, PING_TIMEOUT_MS));
+    return parse(pingReply, await this.control.request('ping', {}, PING_TIMEOUT_MS));
   }
 
   /** Sets the limits of the sandbox and reseeds its kernel. */
   async configure(limits: { memoryBytes: number; maxFiles: number }): Promise<void> {
     const fields = { memory_bytes: limits.memoryBytes, max_files: limits.maxFiles };
-    await this.#control.request('configure', fields, CONTROL_TIMEOUT_MS);
+    await this.control.request('configure', fields, CONTROL_TIMEOUT_MS);
   }
 
   /** True when there was something to interrupt. */
   async interrupt(): Promise<boolean> {
-    const reply = await this.#control.request('interrupt', {}, CONTROL_TIMEOUT_MS);
+    const reply = await this.control.request('interrupt', {}, CONTROL_TIMEOUT_MS);
     return parse(interruptReply, reply).running;
   }
 
@@ -96,11 +96,11 @@ export class SupervisorClient {
   }
 
   async restart(timeoutMs: number): Promise<void> {
-    await this.#control.request('restart', {}, timeoutMs);
+    await this.control.request('restart', {}, timeoutMs);
   }
 
   async remove(path: string): Promise<void> {
-    await this.#control.request('remove', { path }, CONTROL_TIMEOUT_MS);
+    await this.control.request('remove', { path }, CONTROL_TIMEOUT_MS);
   }
 
   /** At most `limit` files, in the order of their paths. */
@@ -111,7 +111,7 @@ export class SupervisorClient {
       const last = entries.at(-1);
       const fields: FrameHeader =
         last === undefined ? { limit: wanted } : { limit: wanted, after: last.path };
-      const page = parse(listReply, await this.#control.request('list', fields, LIST_TIMEOUT_MS));
+      const page = parse(listReply, await this.control.request('list', fields, LIST_TIMEOUT_MS));
       entries.push(...page.entries.map(toFileEntry));
       const used = page.used_bytes === undefined ? {} : { dataUsedBytes: page.used_bytes };
       if (!page.truncated) return { entries, truncated: !page.complete, ...used };
@@ -122,10 +122,10 @@ export class SupervisorClient {
   }
 
   async put(path: string, content: Readable): Promise<FileEntry> {
-    const done = await this.#transfers.take();
+    const done = await this.transfers.take();
     let connection: FrameConnection | undefined;
     try {
-      connection = await this.#connect();
+      connection = await this.connect();
       return await putFile(connection, path, content);
     } catch (error) {
       content.destroy();
@@ -137,9 +137,9 @@ export class SupervisorClient {
   }
 
   async get(path: string, options: ReadOptions = {}): Promise<OpenedFile> {
-    const done = await this.#transfers.take();
+    const done = await this.transfers.take();
     try {
-      const connection = await this.#connect();
+      const connection = await this.connect();
       void connection.closed.finally(done);
       return await getFile(connection, path, options);
     } catch (error) {
@@ -149,11 +149,11 @@ export class SupervisorClient {
   }
 
   putMany(files: Iterable<FileSource> | AsyncIterable<FileSource>): AsyncGenerator<StoredFile> {
-    return this.#batch((host) => putFiles(host, files));
+    return this.batch((host) => putFiles(host, files));
   }
 
   getMany(paths: readonly string[], options: ReadOptions = {}): AsyncGenerator<FetchedFile> {
-    return this.#batch((host) => getFiles(host, paths, options));
+    return this.batch((host) => getFiles(host, paths, options));
   }
 
   /**
@@ -173,38 +173,38 @@ export class SupervisorClient {
 
   /** The connection on which executions run, one after another. */
   async execution(): Promise<FrameConnection> {
-    if (this.#execution?.open !== true) this.#execution = await this.#connect();
-    return this.#execution;
+    if (this.executionLine?.open !== true) this.executionLine = await this.connect();
+    return this.executionLine;
   }
 
   /** Idempotent. Every open call fails with `reason`; the sandbox itself is not touched. */
   close(reason: SandboxError = goneError()): void {
-    this.#control.destroy(reason);
-    for (const connection of this.#others) connection.destroy(reason);
+    this.control.destroy(reason);
+    for (const connection of this.others) connection.destroy(reason);
   }
 
   /** Takes one place for as long as the batch goes on. */
-  async *#batch<T>(start: (host: BatchHost) => AsyncGenerator<T>): AsyncGenerator<T> {
-    const done = await this.#transfers.take();
+  private async *batch<T>(start: (host: BatchHost) => AsyncGenerator<T>): AsyncGenerator<T> {
+    const done = await this.transfers.take();
     try {
-      yield* start({ connect: () => this.#connect(), verdict: (error) => this.verdict(error) });
+      yield* start({ connect: () => this.connect(), verdict: (error) => this.verdict(error) });
     } finally {
       done();
     }
   }
 
-  async #connect(): Promise<FrameConnection> {
+  private async connect(): Promise<FrameConnection> {
     if (!this.open) throw goneError();
     let connection: FrameConnection;
     try {
-      connection = new FrameConnection(await this.#socket.connect());
+      connection = new FrameConnection(await this.socket.connect());
     } catch (error) {
       throw error instanceof NotListeningYet
         ? goneError('the supervisor of the sandbox does not listen', error)
         : error;
     }
-    this.#others.add(connection);
-    void connection.closed.then(() => this.#others.delete(connection));
+    this.others.add(connection);
+    void connection.closed.then(() => this.others.delete(connection));
     if (!this.open) connection.destroy();
     return connection;
   }

@@ -27,10 +27,10 @@ function codeOf(error: unknown): string {
  * - never reaches a socket that was put in the place of the first one.
  */
 export class SupervisorSocket {
-  readonly #handle: FileHandle;
+  private readonly handle: FileHandle;
 
   private constructor(handle: FileHandle) {
-    this.#handle = handle;
+    this.handle = handle;
   }
 
   /** `directory` is the host folder. Throws {@link NotListeningYet} until the socket exists. */
@@ -55,7 +55,7 @@ export class SupervisorSocket {
    * its later errors need no listener, `close` follows each of them.
    */
   async connect(): Promise<Socket> {
-    const socket = createConnection({ path: `/proc/self/fd/${this.#handle.fd}` });
+    const socket = createConnection({ path: `/proc/self/fd/${this.handle.fd}` });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', reject);
@@ -69,6 +69,6 @@ export class SupervisorSocket {
   }
 
   async close(): Promise<void> {
-    await this.#handle.close();
+    await this.handle.close();
   }
 }

@@ -13,29 +13,29 @@ const JOIN_BYTES = 262_144;
 
 /** Ends `connection` when the supervisor owes progress for too long. A slow peer of ours never counts. */
 class ProgressTimer {
-  readonly #timer: NodeJS.Timeout;
-  #owed = true;
+  private readonly timer: NodeJS.Timeout;
+  private isOwed = true;
 
   constructor(connection: FrameConnection, transfer: string) {
-    this.#timer = setTimeout(() => {
-      if (this.#owed) connection.destroy(goneError(`${transfer} made no progress`));
-      else this.#timer.refresh();
+    this.timer = setTimeout(() => {
+      if (this.isOwed) connection.destroy(goneError(`${transfer} made no progress`));
+      else this.timer.refresh();
     }, IDLE_TIMEOUT_MS);
   }
 
   /** From now on the supervisor must do something within the timeout. */
   owed(): void {
-    this.#owed = true;
-    this.#timer.refresh();
+    this.isOwed = true;
+    this.timer.refresh();
   }
 
   /** From now on it is somebody else's turn. */
   settled(): void {
-    this.#owed = false;
+    this.isOwed = false;
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.timer);
   }
 }
 
@@ -74,10 +74,10 @@ class UploadSink implements CallSink {
   readonly ready = Promise.withResolvers<void>();
   readonly stored = Promise.withResolvers<FileEntry>();
   over = false;
-  readonly #content: Readable;
+  private readonly content: Readable;
 
   constructor(content: Readable) {
-    this.#content = content;
+    this.content = content;
     this.ready.promise.catch(() => undefined);
     this.stored.promise.catch(() => undefined);
   }
@@ -100,7 +100,7 @@ class UploadSink implements CallSink {
     this.over = true;
     this.ready.reject(error);
     this.stored.reject(error);
-    this.#content.destroy(error);
+    this.content.destroy(error);
   }
 }
 
@@ -150,20 +150,20 @@ export class DownloadStream extends Readable implements CallSink {
   readonly opened = Promise.withResolvers<FileEntry>();
   /** The supervisor has said its last word: the connection can take another call. */
   complete = false;
-  readonly #path: string;
-  readonly #maxBytes: number;
-  readonly #connection: FrameConnection;
-  readonly #progress: ProgressTimer;
-  #missing = 0;
+  private readonly path: string;
+  private readonly maxBytes: number;
+  private readonly connection: FrameConnection;
+  private readonly progress: ProgressTimer;
+  private missing = 0;
   /** What has arrived and was not passed on yet, in order: bytes, or how many zeros. */
-  readonly #held: (Buffer | number)[] = [];
+  private readonly held: (Buffer | number)[] = [];
 
   constructor(connection: FrameConnection, path: string, options: ReadOptions) {
     super({ highWaterMark: MAX_PAYLOAD_BYTES });
-    this.#path = path;
-    this.#maxBytes = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
-    this.#connection = connection;
-    this.#progress = new ProgressTimer(connection, 'a download from the sandbox');
+    this.path = path;
+    this.maxBytes = options.maxBytes ?? Number.MAX_SAFE_INTEGER;
+    this.connection = connection;
+    this.progress = new ProgressTimer(connection, 'a download from the sandbox');
     this.opened.promise.catch(() => undefined);
     // Whoever reads hears of it; nobody else needs to.
     this.on('error', () => undefined);
@@ -174,83 +174,83 @@ export class DownloadStream extends Readable implements CallSink {
   }
 
   override _read(): void {
-    if (!this.#passOn() || this.complete) return;
-    this.#progress.owed();
-    this.#connection.resume();
+    if (!this.passOn() || this.complete) return;
+    this.progress.owed();
+    this.connection.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#progress.stop();
+    this.progress.stop();
     callback(error);
   }
 
   event(frame: Frame): void {
-    this.#progress.owed();
+    this.progress.owed();
     try {
-      if (frame.header.event === 'opened') this.#open(frame.header);
-      else this.#data(frame);
+      if (frame.header.event === 'opened') this.open(frame.header);
+      else this.data(frame);
     } catch (error) {
-      this.#fail(error as SandboxError);
+      this.fail(error as SandboxError);
     }
   }
 
   done(_header: FrameHeader): void {
-    this.#finish();
-    if (this.#held.length === 0) this.#end();
+    this.finish();
+    if (this.held.length === 0) this.end();
   }
 
   failed(error: SandboxError): void {
-    this.#finish();
-    this.#fail(error);
+    this.finish();
+    this.fail(error);
   }
 
-  #open(header: FrameHeader): void {
-    const entry = toFileEntry({ ...parse(openedEvent, header), path: this.#path });
-    if (entry.bytes > this.#maxBytes) {
-      throw new SandboxError('too_large', `the file has more than ${this.#maxBytes} bytes`);
+  private open(header: FrameHeader): void {
+    const entry = toFileEntry({ ...parse(openedEvent, header), path: this.path });
+    if (entry.bytes > this.maxBytes) {
+      throw new SandboxError('too_large', `the file has more than ${this.maxBytes} bytes`);
     }
-    this.#missing = entry.bytes;
+    this.missing = entry.bytes;
     this.opened.resolve(entry);
   }
 
-  #data(frame: Frame): void {
-    for (const piece of frame.pieces) this.#hold(piece.subarray(0, this.#missing));
-    this.#hold(Math.min(parse(dataEvent, frame.header).zeros, this.#missing));
-    if (this.#passOn()) return;
-    this.#progress.settled();
-    this.#connection.pause();
+  private data(frame: Frame): void {
+    for (const piece of frame.pieces) this.hold(piece.subarray(0, this.missing));
+    this.hold(Math.min(parse(dataEvent, frame.header).zeros, this.missing));
+    if (this.passOn()) return;
+    this.progress.settled();
+    this.connection.pause();
   }
 
-  #hold(data: Buffer | number): void {
+  private hold(data: Buffer | number): void {
     const bytes = typeof data === 'number' ? data : data.length;
-    this.#missing -= bytes;
-    if (bytes > 0) this.#held.push(data);
+    this.missing -= bytes;
+    if (bytes > 0) this.held.push(data);
   }
 
   /** False: the reader has enough for now. */
-  #passOn(): boolean {
+  private passOn(): boolean {
     for (;;) {
-      const next = this.#held.shift();
+      const next = this.held.shift();
       if (next === undefined) return true;
       const piece = typeof next === 'number' ? ZEROS.subarray(0, next) : next;
-      if (typeof next === 'number' && next > piece.length) this.#held.unshift(next - piece.length);
+      if (typeof next === 'number' && next > piece.length) this.held.unshift(next - piece.length);
       const roomy = this.push(piece);
-      if (this.#held.length === 0 && this.complete) this.#end();
+      if (this.held.length === 0 && this.complete) this.end();
       if (!roomy) return false;
     }
   }
 
-  #end(): void {
-    if (this.#missing === 0) this.push(null);
-    else this.#fail(new SandboxError('protocol', 'the supervisor sent less than the file has'));
+  private end(): void {
+    if (this.missing === 0) this.push(null);
+    else this.fail(new SandboxError('protocol', 'the supervisor sent less than the file has'));
   }
 
-  #finish(): void {
+  private finish(): void {
     this.complete = true;
-    this.#progress.stop();
+    this.progress.stop();
   }
 
-  #fail(error: SandboxError): void {
+  private fail(error: SandboxError): void {
     this.opened.reject(error);
     this.destroy(error);
   }
