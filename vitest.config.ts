@@ -3,6 +3,16 @@ import { defineConfig } from 'vitest/config';
 /** Files that sleep most of their time; they run beside the others. */
 const WAITS = ['test/contract/expiry.test.ts', 'test/contract/background-crash.test.ts'];
 
+/** Files that measure time, memory or the counters of PostgreSQL: they run one after another, when the others are done. */
+const MEASURES = [
+  'admin/filled-database',
+  'database/full-disk',
+  'files/streaming',
+  'http/edge-bodies',
+  'http/edge-connections',
+  'responses/crowd',
+].map((name) => `test/integration/${name}.test.ts`);
+
 /** One project per tier; `scripts/test` says which run when. Everything but `unit` uses real parts. */
 export default defineConfig({
   test: {
@@ -12,9 +22,21 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: MEASURES,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          // Most of them mostly wait.
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'integration-alone',
+          include: MEASURES,
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -56,6 +78,22 @@ export default defineConfig({
           include: ['test/security/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'load',
+          include: ['test/load/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'soak',
+          include: ['test/soak/**/*.test.ts'],
           fileParallelism: false,
         },
       },

@@ -1,4 +1,5 @@
 /** One line per operation, secrets cut out where they would enter (contract of docs/security.md). */
+import type { IncomingMessage } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
 import type { Env } from '../config/env.schema.js';
@@ -21,6 +22,18 @@ const isChatter = (subject: unknown, level: number): boolean =>
   subject !== null &&
   CHATTY.has(String((subject as { context?: unknown }).context));
 
+/** Whether a request gets no line of its own: questions after health would be most of the log. */
+function unlogged(): (request: IncomingMessage) => boolean {
+  // Paths outside of the API's prefix have the logger mounted twice, and see their path without its mount.
+  const seen = new WeakSet<IncomingMessage>();
+  return (request) => {
+    const { originalUrl, url = '' } = request as IncomingMessage & { readonly originalUrl?: string };
+    const again = seen.has(request);
+    seen.add(request);
+    return again || (originalUrl ?? url).startsWith('/health');
+  };
+}
+
 @Module({})
 export class LoggingModule {
   static forRoot(env: Env): DynamicModule {
@@ -36,7 +49,7 @@ export class LoggingModule {
               },
             },
             redact: { paths: REDACT, censor: '[redacted]' },
-            autoLogging: { ignore: (request) => request.url?.startsWith('/health') ?? false },
+            autoLogging: { ignore: unlogged() },
             customLogLevel: (_request, reply, error) =>
               error || reply.statusCode >= 500 ? 'error' : 'debug',
             serializers: {
