@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { current, errorOf, newest, type OfficialClient } from '../support/clients.js';
+import { behaviour, errorOf, newest, type OfficialClient } from '../support/clients.js';
 import { useProject } from '../support/project.js';
 import { AUTO, callOf, logsOf, OUTPUTS, type PythonRequest, runPython } from '../support/python-model.js';
 
 const project = useProject();
 
-describe.each(current)('$name: an automatic container', ({ connect }: OfficialClient) => {
+describe.each(behaviour)('$name: an automatic container', ({ connect }: OfficialClient) => {
   let client: OpenAI;
   let first: OpenAI.Responses.Response;
   const run = (input: string, request: PythonRequest = {}) => runPython(client, input, request);
@@ -152,7 +152,7 @@ describe.each(current)('$name: an automatic container', ({ connect }: OfficialCl
   afterAll(async () => client.containers.delete(callOf(first).container_id));
 });
 
-describe.each(current)('$name: a container of the caller', ({ connect, toFile }: OfficialClient) => {
+describe.each(behaviour)('$name: a container of the caller', ({ connect, toFile }: OfficialClient) => {
   let client: OpenAI;
   let container: string;
   const run = (input: string, request: PythonRequest = {}) =>

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Api, type Page } from '../support/api.js';
-import { collect, current, errorOf } from '../support/clients.js';
+import { collect, behaviour, errorOf } from '../support/clients.js';
 import { newProject, useProject } from '../support/project.js';
 
 const project = useProject();
 
-describe.each(current)('$name', ({ connect }) => {
+describe.each(behaviour)('$name', ({ connect }) => {
   it('22: creates one with the defaults, and shows it the same way everywhere', async () => {
     const client = connect(project);
     const container = await client.containers.create({ name: 'defaults' });

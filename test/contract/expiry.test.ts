@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from '../support/api.js';
-import { current, errorOf, newest } from '../support/clients.js';
+import { behaviour, errorOf, newest } from '../support/clients.js';
 import { onDatabase, useProject } from '../support/project.js';
 import { callOf, logsOf, OUTPUTS, pythonRequest, runPython } from '../support/python-model.js';
 
@@ -73,7 +73,7 @@ describe.concurrent('a real minute', () => {
   });
 });
 
-describe.each(current)('$name: an expired container', ({ connect }) => {
+describe.each(behaviour)('$name: an expired container', ({ connect }) => {
   let id = '';
   beforeAll(async () => {
     id = await project.api.newContainer({ name: 'aged' });

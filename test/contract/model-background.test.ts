@@ -3,7 +3,7 @@ import OpenAI from 'openai';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Api, eventually } from '../support/api.js';
-import { current, errorOf } from '../support/clients.js';
+import { behaviour, errorOf } from '../support/clients.js';
 import { AUTO, callOf, OUTPUTS } from '../support/python-model.js';
 import {
   eventsOf,
@@ -21,7 +21,7 @@ const BODY = { model: 'loop', input: 'go', background: true } as const;
 const numbersOf = (events: readonly StreamEvent[]) => events.map(({ sequence_number }) => sequence_number);
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index);
 
-describe.each(current)('$name', ({ connect }) => {
+describe.each(behaviour)('$name', ({ connect }) => {
   let client: OpenAI;
   beforeAll(() => {
     client = connect(models.project);

@@ -3,7 +3,7 @@ import type OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { textOf } from '../fakes/model-endpoint/script.js';
 import { Api, type Json } from '../support/api.js';
-import { current, errorOf } from '../support/clients.js';
+import { behaviour, errorOf } from '../support/clients.js';
 import { newProject } from '../support/project.js';
 import { AUTO, callOf, OUTPUTS } from '../support/python-model.js';
 import { CITY, eventsOf, lastResponse, python, type Response, useModelServer } from './model-server.js';
@@ -19,7 +19,7 @@ const words = (count: number): string => 'word '.repeat(count);
 const said = (number = 0): string[] => models.asked('narrow')[number]!.messages.map(textOf);
 const api = (): Api => models.project.api;
 
-describe.each(current)('$name: input_tokens', ({ connect }) => {
+describe.each(behaviour)('$name: input_tokens', ({ connect }) => {
   const count = async (body: object = {}) => {
     const client = connect(models.project);
     const { input_tokens, object } = await client.responses.inputTokens.count(body as never);

@@ -1,12 +1,12 @@
 /** Uploads in parts (check 21). */
 import { describe, expect, it } from 'vitest';
-import { current, errorOf, type OfficialClient } from '../support/clients.js';
+import { behaviour, errorOf, type OfficialClient } from '../support/clients.js';
 import { useProject } from '../support/project.js';
 
 const project = useProject();
 const FIELDS = { filename: 'parts.txt', mime_type: 'text/plain', purpose: 'user_data' } as const;
 
-describe.each(current)('$name', ({ connect, toFile }: OfficialClient) => {
+describe.each(behaviour)('$name', ({ connect, toFile }: OfficialClient) => {
   const part = async (id: string, text: string) =>
     (await connect(project).uploads.parts.create(id, { data: await toFile(Buffer.from(text), 'blob') })).id;
 

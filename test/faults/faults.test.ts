@@ -10,16 +10,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Api } from '../support/api.js';
 import { newProject, showLogOnFailure } from '../support/project.js';
 import { startServer, type TestServer } from '../support/server.js';
-import { mountBlobDisk, unmountBlobDisk } from './blob-disk.js';
 import { type Fault, FAULTS, LEASE_MS } from './faults.js';
 import { check } from './invariants.js';
 import { Ledger } from './ledger.js';
+import { mountDisks, type OwnDisks, unmountDisks } from './own-disks.js';
 import { type Chance, chanceOf } from './random.js';
+import { Watch } from './watch.js';
 import { workUntil } from './work.js';
 
 const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 5);
 const SEED = Number(process.env['FAULT_SEED'] ?? 1);
 const ONLY = process.env['FAULT_ONLY'] ?? '';
+const AGAIN = `npm run test:faults -- ${ROUNDS} --seed ${SEED}${ONLY === '' ? '' : ` --only '${ONLY}'`}`;
 const HANDS = 4;
 const POOL = 1;
 const START_TIMEOUT_MS = 300_000;
@@ -46,22 +48,22 @@ function plan(): Fault[] {
 }
 
 let server: TestServer;
-let blobDisk: string | undefined;
+let disks: OwnDisks | undefined;
 showLogOnFailure(() => server);
 
 beforeAll(async () => {
   server = await startServer({ name: 'faults', env: ENV });
   await server.kill('SIGTERM');
-  blobDisk = mountBlobDisk(server);
+  disks = mountDisks(server);
   await server.start();
 }, START_TIMEOUT_MS);
 afterAll(async () => {
   await server?.kill('SIGTERM');
-  unmountBlobDisk(blobDisk);
+  unmountDisks(disks);
   await server?.stop();
 }, START_TIMEOUT_MS);
 
-async function roundOf(fault: Fault, chance: Chance): Promise<Ledger> {
+async function roundOf(fault: Fault, chance: Chance): Promise<{ ledger: Ledger; watch: Watch }> {
   const [ledger, key] = [new Ledger(), await newProject(server, fault.name)];
   const api = new Api(server.url, key);
   const client = new OpenAI({
@@ -76,34 +78,38 @@ async function roundOf(fault: Fault, chance: Chance): Promise<Ledger> {
     ledger,
     chance: chanceOf(chance.whole(0, 2 ** 31)),
   }));
+  const watch = new Watch();
   const work = workUntil(over.signal, hands);
-  await sleep(chance.whole(500, 4_000));
+  await sleep(chance.whole(300, 2_000));
+  watch.lap('work');
   try {
-    await fault.happen({ server, api, chance, blobDisk });
-    await sleep(chance.whole(500, 2_000));
+    await fault.happen({ server, api, chance, disks });
+    watch.lap('fault');
+    await sleep(chance.whole(300, 1_000));
   } finally {
     over.abort();
     await work;
   }
-  await check({ server, api, ledger, pool: POOL });
-  return ledger;
+  watch.lap('work');
+  await check({ server, api, ledger, pool: POOL, watch });
+  return { ledger, watch };
 }
 
 describe(`faults of seed ${SEED}`, () => {
   it.each(plan().map((fault, index) => [index + 1, fault.name, fault] as const))(
     'round %i, %s: what was promised is there, and nothing is left',
     async (round, name, fault) => {
-      if (fault.possible && !fault.possible({ blobDisk })) {
+      if (fault.possible && !fault.possible({ disks })) {
         process.stdout.write(`round ${round}: ${name} is not possible here; the rest of it is run\n`);
       }
-      const happens = fault.possible?.({ blobDisk }) ?? true;
+      const happens = fault.possible?.({ disks }) ?? true;
       const chosen = happens ? fault : { name, happen: () => Promise.resolve() };
       const pid = server.pid;
-      const ledger = await roundOf(chosen, chanceOf(SEED * 10_007 + round));
+      const { ledger, watch } = await roundOf(chosen, chanceOf(SEED * 10_007 + round));
       const ends = [...ledger.ends].map(([end, times]) => `${end}: ${times}`).join(', ');
-      process.stdout.write(`round ${round}, ${name}: ${ends}; kept ${ledger.files.length} files\n`);
+      process.stdout.write(`round ${round}, ${name}: ${ends}; kept ${ledger.files.length} files; ${watch}\n`);
       if (!name.startsWith('server') || name.startsWith('server paused')) expect(server.pid).toBe(pid);
-      const told = `round ${round}, ${name}; again: npm run test:faults -- ${ROUNDS} --seed ${SEED}`;
+      const told = `round ${round}, ${name}; again: ${AGAIN}`;
       expect(ledger.oddities, told).toEqual([]);
     },
     ROUND_TIMEOUT_MS,

@@ -1,13 +1,13 @@
 /** What may go wrong: each fault breaks one thing of a running server and mends what a host would mend. */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Api } from '../support/api.js';
 import type { TestServer } from '../support/server.js';
 import { type Daemon, isOwnEngine, killDaemons } from './engine-daemons.js';
+import { canSlowDisks, fillDisk, type OwnDisks, slowDisks } from './own-disks.js';
 import type { Chance } from './random.js';
 
 const run = promisify(execFile);
@@ -16,20 +16,19 @@ export interface World {
   readonly server: TestServer;
   readonly api: Api;
   readonly chance: Chance;
-  /** A small file system of its own that the blobs lie on; undefined where none can be mounted. */
-  readonly blobDisk: string | undefined;
+  /** Small disks that blobs and database lie on; undefined where none can be mounted. */
+  readonly disks: OwnDisks | undefined;
 }
 
 export interface Fault {
   readonly name: string;
-  readonly possible?: (world: Pick<World, 'blobDisk'>) => boolean;
+  readonly possible?: (world: Pick<World, 'disks'>) => boolean;
   /** Resolves when the fault is over; the server may still have to recover. */
   readonly happen: (world: World) => Promise<void>;
 }
 
 /** For which a response belongs to the process that runs it. */
 export const LEASE_MS = 5_000;
-const CHUNK = Buffer.alloc(1024 * 1024, 1);
 
 /** Kills a process that may have ended by itself. */
 function signal(pid: number, name: NodeJS.Signals): void {
@@ -123,19 +122,18 @@ async function killKernel({ api }: World): Promise<void> {
   await api.post(`/containers/${id}/executions`, { code });
 }
 
-/** Not a byte is free below the blobs for a while. */
-async function fillDisk({ blobDisk, chance }: World): Promise<void> {
-  const path = join(blobDisk!, 'ballast');
-  const file = await open(path, 'w');
-  try {
-    for (;;) await file.write(CHUNK);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-  } finally {
-    await file.close();
-  }
-  await sleep(chance.whole(1_000, 5_000));
-  await rm(path);
+/** Not a byte is free on one of the disks for a while. */
+const diskFull = (name: string, which: keyof OwnDisks): Fault => ({
+  name,
+  possible: ({ disks }) => disks !== undefined,
+  happen: ({ disks, chance }) => fillDisk(disks![which], chance.whole(1_000, 5_000)),
+});
+
+/** Server and database wait for every read and write, as on a disk that dies or that others use up. */
+async function slowDown({ server, disks, chance }: World): Promise<void> {
+  const pid = postmaster(server);
+  const pids = [server.pid, ...(pid > 0 ? [pid, ...childrenOf(pid)] : [])];
+  await slowDisks(Object.values(disks!), pids, chance.whole(10, 40), chance.whole(2_000, 6_000));
 }
 
 /** Sandboxes outlive the daemons; what was being started or removed is in any state. */
@@ -170,5 +168,11 @@ export const FAULTS: readonly Fault[] = [
   engineFault('dockerd'),
   engineFault('containerd'),
   engineFault('dockerd', 'containerd'),
-  { name: 'disk full', possible: ({ blobDisk }) => blobDisk !== undefined, happen: fillDisk },
+  diskFull('disk full', 'blobs'),
+  diskFull('disk of the database full', 'postgres'),
+  {
+    name: 'disks slow',
+    possible: ({ disks }) => disks !== undefined && canSlowDisks(),
+    happen: slowDown,
+  },
 ];

@@ -9,6 +9,7 @@ import { onDatabase } from '../support/project.js';
 import type { TestServer } from '../support/server.js';
 import { keepContainer } from './work.js';
 import { type Ledger, sha256 } from './ledger.js';
+import type { Watch } from './watch.js';
 
 /** Ten times what a quiet machine needs. */
 const END_TIMEOUT_MS = 120_000;
@@ -21,6 +22,16 @@ export interface Checked {
   readonly ledger: Ledger;
   /** Warm sandboxes that belong to nobody. */
   readonly pool: number;
+  readonly watch?: Watch;
+}
+
+/** A few at a time: the server has more to do than to be checked. */
+async function forEach<T>(all: readonly T[], look: (one: T) => Promise<void>): Promise<void> {
+  const waiting = [...all];
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await look(next);
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
 }
 
 /** It answers, with all its parts. */
@@ -32,7 +43,7 @@ export async function isReady({ server }: Checked): Promise<void> {
 
 /** What could not be stored while the disk was full is stored by the sweep. */
 async function owedFilesFollow({ api, ledger }: Checked): Promise<void> {
-  for (const { container, path, sha256: content } of ledger.owed) {
+  await forEach(ledger.owed, async ({ container, path, sha256: content }) => {
     const list = () => api.ok<Page<{ id: string; path: string }>>('GET', `/containers/${container}/files`);
     const { data } = await eventually(
       list,
@@ -43,30 +54,30 @@ async function owedFilesFollow({ api, ledger }: Checked): Promise<void> {
     if (file)
       ledger.files.push({ path: `/containers/${container}/files/${file.id}/content`, sha256: content });
     else ledger.odd(`${path} of ${container} was said to follow and did not`, JSON.stringify(data));
-  }
+  });
 }
 
 async function filesAreRight({ api, ledger }: Checked): Promise<void> {
-  for (const { path, sha256: wanted } of ledger.files) {
+  await forEach(ledger.files, async ({ path, sha256: wanted }) => {
     const reply = await fetch(`${api.url}${path}`, { headers: { authorization: `Bearer ${api.key}` } });
     const bytes = new Uint8Array(await reply.arrayBuffer());
     if (reply.status !== 200) ledger.odd(`${path} was kept and answers ${reply.status}`, Buffer.from(bytes));
     else if (sha256(bytes) !== wanted) ledger.odd(`${path} was kept and has other bytes`, bytes.length);
-  }
+  });
 }
 
 async function executionsAreTrue({ api, ledger }: Checked): Promise<void> {
-  for (const { container, id, answer } of ledger.executions) {
+  await forEach(ledger.executions, async ({ container, id, answer }) => {
     const found = await api.get<Execution>(`/containers/${container}/executions/${id}`);
     if (found.status !== 200) ledger.odd(`execution ${id} answers ${found.status}`, found.text);
     else if (!isDeepStrictEqual(found.body, answer)) {
       ledger.odd(`execution ${id} is told in another way`, `${found.text} was ${JSON.stringify(answer)}`);
     }
-  }
+  });
 }
 
 async function responsesEnd({ api, ledger }: Checked): Promise<void> {
-  for (const { id, token } of ledger.responses) {
+  await forEach(ledger.responses, async ({ id, token }) => {
     const path = `/responses/${id}?include=code_interpreter_call.outputs`;
     const { status, text, body } = await eventually(
       () => api.get<OpenAI.Responses.Response>(path),
@@ -79,21 +90,21 @@ async function responsesEnd({ api, ledger }: Checked): Promise<void> {
       ledger.odd(`response ${id} is completed without what it printed`, text);
     }
     if (status === 200) keepContainer(ledger, body);
-  }
+  });
 }
 
 async function conversationsAreWhole({ api, ledger }: Checked): Promise<void> {
-  for (const { id, items } of ledger.conversations) {
+  await forEach(ledger.conversations, async ({ id, items }) => {
     const path = `/conversations/${id}/items?order=asc&limit=100`;
     const reply = await api.get<Page<{ id: string }>>(path);
     if (reply.status !== 200) {
       ledger.odd(`conversation ${id} answers ${reply.status}`, reply.text);
-      continue;
+      return;
     }
     const found = reply.body.data.map((item) => item.id).filter((each) => items.includes(each));
     if (!isDeepStrictEqual(found, items))
       ledger.odd(`conversation ${id} lost items`, `${found.join()} of ${items.join()}`);
-  }
+  });
 }
 
 const UNENDED = `
@@ -167,12 +178,16 @@ async function worksAnew({ api, ledger }: Checked): Promise<void> {
 
 /** Puts into the ledger whatever is not as it must be. */
 export async function check(checked: Checked): Promise<void> {
+  const { watch } = checked;
   await isReady(checked);
+  watch?.lap('ready');
   await responsesEnd(checked);
+  watch?.lap('responses');
   await owedFilesFollow(checked);
-  await filesAreRight(checked);
-  await executionsAreTrue(checked);
-  await conversationsAreWhole(checked);
+  await Promise.all([filesAreRight(checked), executionsAreTrue(checked), conversationsAreWhole(checked)]);
+  watch?.lap('promises');
   await worksAnew(checked);
+  watch?.lap('anew');
   await nothingIsLeft(checked);
+  watch?.lap('leftovers');
 }

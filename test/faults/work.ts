@@ -5,18 +5,32 @@ import type { Execution } from '../support/api.js';
 import { type Ledger, sha256 } from './ledger.js';
 import type { Chance } from './random.js';
 
+/** What a hand goes on with: sandboxes that start would be most of what it waits for. */
+interface Used {
+  container?: string | undefined;
+  /** A response that completed, with its container. */
+  response?: string | undefined;
+  files: number;
+}
+
 export interface WorkTools {
   readonly client: OpenAI;
   readonly ledger: Ledger;
   readonly chance: Chance;
 }
 
-type Piece = (tools: WorkTools) => Promise<void>;
+interface Hand extends WorkTools {
+  readonly used: Used;
+}
+
+type Piece = (hand: Hand) => Promise<void>;
 
 const TOOLS: OpenAI.Responses.Tool[] = [{ type: 'code_interpreter', container: { type: 'auto' } }];
 /** What a server in trouble may answer: come back later, no room, no sandbox. */
 const EXCUSED = new Set([409, 429, 502, 503, 504, 507]);
-const PAUSE_MS = 150;
+const PAUSE_MS = 100;
+/** How often a hand goes on with the container or the chat of before. */
+const GO_ON = 0.75;
 const LARGEST_FILE = 300_000;
 
 /** Bytes that repeat for a seed, so that a failure names all of them. */
@@ -35,42 +49,62 @@ const upload: Piece = async ({ client, ledger, chance }) => {
   ledger.files.push({ path: `/files/${file.id}/content`, sha256: sha256(bytes) });
 };
 
-/** Code that leaves a file behind; its answer is kept with the bytes. */
-const execute: Piece = async ({ client, ledger, chance }) => {
+/** The container of before, or a new one. */
+async function containerOf({ client, ledger, chance, used }: Hand): Promise<string> {
+  if (used.container !== undefined && chance.next() < GO_ON) return used.container;
   const { id } = await client.containers.create({ name: 'work' });
   ledger.containers.add(id);
+  used.container = id;
+  return id;
+}
+
+/** Code that leaves a file behind; its answer is kept with the bytes. */
+const execute: Piece = async (hand) => {
+  const { client, ledger, chance, used } = hand;
+  const id = await containerOf(hand);
+  used.files += 1;
+  const path = `/mnt/data/made-${used.files}.txt`;
   const [times, text] = [chance.whole(1, 2_000), `made-${chance.whole(1, 1e9)}-`];
-  const code = `open('/mnt/data/made.txt', 'w').write(${JSON.stringify(text)} * ${times})\nprint('${text}')`;
+  const code = `open('${path}', 'w').write(${JSON.stringify(text)} * ${times})\nprint('${text}')`;
   const made = await client.post<Execution>(`/containers/${id}/executions`, { body: { code } });
   ledger.executions.push({ container: id, id: made.id, answer: made });
-  const file = made.files.find(({ path }) => path === '/mnt/data/made.txt');
+  const file = made.files.find((each) => each.path === path);
   if (made.status !== 'completed') return;
   const content = sha256(Buffer.from(text.repeat(times)));
   if (file) ledger.files.push({ path: `/containers/${id}/files/${file.id}/content`, sha256: content });
   else if (made.outputs.some(({ code: notice }) => notice === 'files_not_stored'))
-    ledger.owed.push({ container: id, path: '/mnt/data/made.txt', sha256: content });
+    ledger.owed.push({ container: id, path, sha256: content });
   else ledger.odd('a completed execution lists no file', JSON.stringify(made));
 };
 
-const answer: Piece = async ({ client, ledger, chance }) => {
+/** The turn that goes before, and with it the container; none for a new chat. */
+const earlier = ({ chance, used }: Hand) =>
+  used.response !== undefined && chance.next() < GO_ON ? { previous_response_id: used.response } : {};
+
+const answer: Piece = async (hand) => {
+  const { client, ledger, chance, used } = hand;
   const token = `token-${chance.whole(1, 1e9)}`;
   const response = await client.responses.create({
     model: 'python',
     input: `print('${token}')`,
     tools: TOOLS,
     include: ['code_interpreter_call.outputs'],
+    ...earlier(hand),
   });
   keepContainer(ledger, response);
   ledger.responses.push({ id: response.id, token });
+  used.response = response.status === 'completed' ? response.id : undefined;
 };
 
-const background: Piece = async ({ client, ledger, chance }) => {
+const background: Piece = async (hand) => {
+  const { client, ledger, chance } = hand;
   const token = `token-${chance.whole(1, 1e9)}`;
   const response = await client.responses.create({
     model: 'python',
     input: `import time; time.sleep(${chance.whole(0, 20) / 10}); print('${token}')`,
     tools: TOOLS,
     background: true,
+    ...earlier(hand),
   });
   ledger.responses.push({ id: response.id, token });
 };
@@ -112,10 +146,10 @@ const PIECES: readonly (readonly [string, Piece])[] = [
   ['read', readAgain],
 ];
 
-async function doPiece(name: string, piece: Piece, tools: WorkTools): Promise<void> {
-  const { ledger } = tools;
+async function doPiece(name: string, piece: Piece, hand: Hand): Promise<void> {
+  const { ledger } = hand;
   try {
-    await piece(tools);
+    await piece(hand);
     ledger.count('done');
   } catch (error) {
     if (error instanceof APIConnectionError) return ledger.count('no answer');
@@ -132,9 +166,10 @@ async function doPiece(name: string, piece: Piece, tools: WorkTools): Promise<vo
 /** Works with this many hands until told to stop; resolves when the last request has ended. */
 export async function workUntil(stopped: AbortSignal, hands: readonly WorkTools[]): Promise<void> {
   const work = async (tools: WorkTools): Promise<void> => {
+    const hand: Hand = { ...tools, used: { files: 0 } };
     while (!stopped.aborted) {
       const [name, piece] = tools.chance.pick(PIECES);
-      await doPiece(name, piece, tools);
+      await doPiece(name, piece, hand);
       await sleep(PAUSE_MS);
     }
   };

@@ -36,6 +36,9 @@ const official = (name: string, Client: Constructor, makeFile: unknown): Officia
 const NEWEST = official('openai 7', OpenAI as Constructor, toFile);
 
 export const newest: OfficialClient = NEWEST;
+/** For what the server does, whoever asks: the wire is the same for all of them, so one is enough. */
+export const behaviour: readonly OfficialClient[] = [NEWEST];
+/** For shapes that a client reads, writes or pages through by itself. */
 export const current: readonly OfficialClient[] = [
   NEWEST,
   official('openai 6', OpenAIv6 as Constructor, toFileV6),
