@@ -106,8 +106,11 @@ describe(`faults of seed ${SEED}`, () => {
       const chosen = happens ? fault : { name, happen: () => Promise.resolve() };
       const pid = server.pid;
       const { ledger, watch } = await roundOf(chosen, chanceOf(SEED * 10_007 + round));
+      const { name: slow, ms } = ledger.slowest;
       const ends = [...ledger.ends].map(([end, times]) => `${end}: ${times}`).join(', ');
-      process.stdout.write(`round ${round}, ${name}: ${ends}; kept ${ledger.files.length} files; ${watch}\n`);
+      process.stdout.write(
+        `round ${round}, ${name}: ${ends}; kept ${ledger.files.length} files; ${watch.told()}; slowest: ${slow} ${(ms / 1000).toFixed(1)} s\n`,
+      );
       if (!name.startsWith('server') || name.startsWith('server paused')) expect(server.pid).toBe(pid);
       const told = `round ${round}, ${name}; again: ${AGAIN}`;
       expect(ledger.oddities, told).toEqual([]);

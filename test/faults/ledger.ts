@@ -53,8 +53,15 @@ export class Ledger {
   /** Requests by how they ended; for the line that a round prints. */
   readonly ends = new Map<string, number>();
 
+  /** The piece of work that took longest. */
+  slowest: { readonly name: string; readonly ms: number } = { name: 'none', ms: 0 };
+
   count(end: string): void {
     this.ends.set(end, (this.ends.get(end) ?? 0) + 1);
+  }
+
+  took(name: string, ms: number): void {
+    if (ms > this.slowest.ms) this.slowest = { name, ms };
   }
 
   odd(what: string, detail: unknown): void {

@@ -11,7 +11,7 @@ export class Watch {
   }
 
   /** Seconds of each, in the order in which they came first. */
-  toString(): string {
+  told(): string {
     const parts = [...this.laps].map(([name, ms]) => `${name} ${(ms / 1_000).toFixed(1)}`);
     return `${parts.join(', ')} s`;
   }

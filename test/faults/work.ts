@@ -5,9 +5,9 @@ import type { Execution } from '../support/api.js';
 import { type Ledger, sha256 } from './ledger.js';
 import type { Chance } from './random.js';
 
-/** What a hand goes on with: sandboxes that start would be most of what it waits for. */
+/** What hands go on with: sandboxes that start would be most of what they wait for. */
 interface Used {
-  container?: string | undefined;
+  container?: Promise<string> | undefined;
   /** A response that completed, with its container. */
   response?: string | undefined;
   files: number;
@@ -29,8 +29,8 @@ const TOOLS: OpenAI.Responses.Tool[] = [{ type: 'code_interpreter', container: {
 /** What a server in trouble may answer: come back later, no room, no sandbox. */
 const EXCUSED = new Set([409, 429, 502, 503, 504, 507]);
 const PAUSE_MS = 100;
-/** How often a hand goes on with the container or the chat of before. */
-const GO_ON = 0.75;
+/** How often hands go on with the container or the chat of before. */
+const GO_ON = 0.8;
 const LARGEST_FILE = 300_000;
 
 /** Bytes that repeat for a seed, so that a failure names all of them. */
@@ -50,20 +50,25 @@ const upload: Piece = async ({ client, ledger, chance }) => {
 };
 
 /** The container of before, or a new one. */
-async function containerOf({ client, ledger, chance, used }: Hand): Promise<string> {
+function containerOf({ client, ledger, chance, used }: Hand): Promise<string> {
   if (used.container !== undefined && chance.next() < GO_ON) return used.container;
-  const { id } = await client.containers.create({ name: 'work' });
-  ledger.containers.add(id);
-  used.container = id;
-  return id;
+  const made = client.containers.create({ name: 'work' }).then(({ id }) => {
+    ledger.containers.add(id);
+    return id;
+  });
+  used.container = made;
+  made.catch(() => {
+    if (used.container === made) used.container = undefined;
+  });
+  return made;
 }
 
 /** Code that leaves a file behind; its answer is kept with the bytes. */
 const execute: Piece = async (hand) => {
   const { client, ledger, chance, used } = hand;
-  const id = await containerOf(hand);
   used.files += 1;
   const path = `/mnt/data/made-${used.files}.txt`;
+  const id = await containerOf(hand);
   const [times, text] = [chance.whole(1, 2_000), `made-${chance.whole(1, 1e9)}-`];
   const code = `open('${path}', 'w').write(${JSON.stringify(text)} * ${times})\nprint('${text}')`;
   const made = await client.post<Execution>(`/containers/${id}/executions`, { body: { code } });
@@ -148,8 +153,9 @@ const PIECES: readonly (readonly [string, Piece])[] = [
 
 async function doPiece(name: string, piece: Piece, hand: Hand): Promise<void> {
   const { ledger } = hand;
+  const begin = performance.now();
   try {
-    await piece(hand);
+    await piece(hand).finally(() => ledger.took(name, performance.now() - begin));
     ledger.count('done');
   } catch (error) {
     if (error instanceof APIConnectionError) return ledger.count('no answer');
@@ -165,8 +171,9 @@ async function doPiece(name: string, piece: Piece, hand: Hand): Promise<void> {
 
 /** Works with this many hands until told to stop; resolves when the last request has ended. */
 export async function workUntil(stopped: AbortSignal, hands: readonly WorkTools[]): Promise<void> {
+  const used: Used = { files: 0 };
   const work = async (tools: WorkTools): Promise<void> => {
-    const hand: Hand = { ...tools, used: { files: 0 } };
+    const hand: Hand = { ...tools, used };
     while (!stopped.aborted) {
       const [name, piece] = tools.chance.pick(PIECES);
       await doPiece(name, piece, hand);

@@ -16,8 +16,8 @@ import { toCreateOptions, type ContainerSettings } from './container-config.js';
 import { DockerEngine, type ContainerState } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
 import { HostCheck } from './host-check.js';
-import { endSentry, killLeftovers } from './leftover-processes.js';
 import { HostLimits } from './host-limits.js';
+import { SandboxRemoval } from './sandbox-removal.js';
 import { fromLabels, installationPrefix, toLabels } from './sandbox-labels.js';
 import type { SupervisorClient } from './supervisor-client.js';
 import { goneError } from './supervisor-errors.js';
@@ -58,8 +58,6 @@ export interface DockerDriverOptions {
 
 const LOG_LINES = 15;
 const MAX_LOG_CHARS = 1_000;
-/** Within which the engine has noticed that a sandbox ended, in milliseconds. */
-const END_PATIENCE_MS = 10_000;
 
 const newId = (): SandboxId => randomBytes(10).toString('hex') as SandboxId;
 
@@ -73,6 +71,7 @@ export class DockerSandboxDriver extends SandboxDriver {
   /** Neither listed nor anybody else's business until they are up. */
   private readonly starting = new Set<string>();
   private readonly limits: HostLimits;
+  private readonly removal: SandboxRemoval;
 
   constructor(options: DockerDriverOptions) {
     super();
@@ -81,6 +80,7 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.prefix = installationPrefix(options.installationId);
     this.limits = new HostLimits(options, this.prefix.slice(0, -1));
     this.channels = new ChannelDir(options.channelDir, this.prefix);
+    this.removal = new SandboxRemoval(this.engine, this.channels, options.logger);
     this.hostCheck = new HostCheck({
       engine: this.engine,
       channels: this.channels,
@@ -133,7 +133,7 @@ export class DockerSandboxDriver extends SandboxDriver {
       const id = record.sandboxId as SandboxId;
       found.set(id, {
         id,
-        state: running ? 'running' : 'dead',
+        state: running && !this.removal.isOwed(this.nameOf(id)) ? 'running' : 'dead',
         memoryBytes,
         createdAt: record.createdAt,
         labels: free,
@@ -165,7 +165,7 @@ export class DockerSandboxDriver extends SandboxDriver {
     const sandbox = this.sandboxes.get(id);
     this.sandboxes.delete(id);
     sandbox?.end();
-    await this.removeTraces(id);
+    await this.removal.remove(this.nameOf(id));
   }
 
   override async memory(): Promise<{ readonly usedBytes: number; readonly hostFreeBytes: number }> {
@@ -227,7 +227,7 @@ export class DockerSandboxDriver extends SandboxDriver {
         ? error
         : new SandboxError('start_failed', String(error), { cause: error });
     const log = await this.engine.logTail(this.nameOf(id), LOG_LINES).catch(() => '');
-    await this.removeTraces(id).catch((cause: unknown) => {
+    await this.removal.remove(this.nameOf(id)).catch((cause: unknown) => {
       this.options.logger.warn(
         { sandboxId: id, err: cause },
         'a failed start could not be cleaned up; the next sweep tries again',
@@ -241,31 +241,6 @@ export class DockerSandboxDriver extends SandboxDriver {
     const message = tail === '' ? reason.message : `${reason.message}; its log ends with:\n${tail}`;
     this.options.logger.warn({ sandboxId: id, reason: reason.message }, 'sandbox did not start');
     return new SandboxError('start_failed', message, { cause: reason });
-  }
-
-  /** Container, processes, folder. Idempotent. */
-  private async removeTraces(id: SandboxId): Promise<void> {
-    const name = this.nameOf(id);
-    const state = await this.find(name);
-    if (state !== undefined) {
-      // An order to kill that crosses the ends of many processes costs a second for each of them.
-      if (state.running && (await endSentry(state.pid, state.engineId)))
-        await this.engine.waitForEnd(name, END_PATIENCE_MS);
-      await this.engine.remove(name);
-      const leaked = await killLeftovers(state.engineId);
-      if (leaked > 0)
-        this.options.logger.warn({ sandboxId: id, leaked }, 'ended processes that the engine left behind');
-    }
-    await this.channels.remove(name);
-  }
-
-  private async find(name: string): Promise<ContainerState | undefined> {
-    try {
-      return await this.engine.inspect(name);
-    } catch (error) {
-      if (error instanceof SandboxError && error.code === 'gone') return undefined;
-      throw error;
-    }
   }
 
   private settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
