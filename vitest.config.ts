@@ -100,8 +100,13 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
-          include: ['test/faults/**/*.test.ts'],
-          fileParallelism: false,
+          include: ['test/faults/faults.test.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'engine-faults',
+          include: ['test/faults/engine-faults.test.ts'],
         },
       },
       {

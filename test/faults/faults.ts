@@ -22,6 +22,8 @@ export interface World {
 
 export interface Fault {
   readonly name: string;
+  /** A server alone, or the engine that others may use too. */
+  readonly breaks: 'server' | 'engine';
   readonly possible?: (world: Pick<World, 'disks'>) => boolean;
   /** Resolves when the fault is over; the server may still have to recover. */
   readonly happen: (world: World) => Promise<void>;
@@ -125,6 +127,7 @@ async function killKernel({ api }: World): Promise<void> {
 /** Not a byte is free on one of the disks for a while. */
 const diskFull = (name: string, which: keyof OwnDisks): Fault => ({
   name,
+  breaks: 'server',
   possible: ({ disks }) => disks !== undefined,
   happen: ({ disks, chance }) => fillDisk(disks![which], chance.whole(1_000, 5_000)),
 });
@@ -139,26 +142,31 @@ async function slowDown({ server, disks, chance }: World): Promise<void> {
 /** Sandboxes outlive the daemons; what was being started or removed is in any state. */
 const engineFault = (...daemons: Daemon[]): Fault => ({
   name: `${daemons.join(' and ')} killed`,
+  breaks: 'engine',
   possible: isOwnEngine,
   happen: () => killDaemons(daemons),
 });
 
+const serverFault = (name: string, happen: Fault['happen']): Fault => ({ name, breaks: 'server', happen });
+
 export const FAULTS: readonly Fault[] = [
-  { name: 'server killed', happen: (world) => killServer(world, 'SIGKILL') },
-  { name: 'server stopped', happen: (world) => killServer(world, 'SIGTERM') },
-  { name: 'server paused', happen: (world) => pauseServer(world, 500, 4_000) },
+  serverFault('server killed', (world) => killServer(world, 'SIGKILL')),
+  serverFault('server stopped', (world) => killServer(world, 'SIGTERM')),
+  serverFault('server paused', (world) => pauseServer(world, 500, 4_000)),
   {
     name: 'server paused beyond its leases',
+    breaks: 'server',
     happen: (world) => pauseServer(world, LEASE_MS + 2_000, LEASE_MS + 8_000),
   },
-  { name: 'database killed', happen: (world) => killDatabase(world, 'SIGKILL') },
-  { name: 'database stopped', happen: (world) => killDatabase(world, 'SIGINT') },
-  { name: 'database paused', happen: pauseDatabase },
-  { name: 'sandbox killed', happen: killSandbox },
-  { name: 'gofer killed', happen: killGofer },
-  { name: 'kernel killed', happen: killKernel },
+  serverFault('database killed', (world) => killDatabase(world, 'SIGKILL')),
+  serverFault('database stopped', (world) => killDatabase(world, 'SIGINT')),
+  serverFault('database paused', pauseDatabase),
+  serverFault('sandbox killed', killSandbox),
+  serverFault('gofer killed', killGofer),
+  serverFault('kernel killed', killKernel),
   {
     name: 'server and sandboxes killed',
+    breaks: 'server',
     happen: async ({ server }) => {
       await server.kill('SIGKILL');
       await server.removeSandboxes();
@@ -172,6 +180,7 @@ export const FAULTS: readonly Fault[] = [
   diskFull('disk of the database full', 'postgres'),
   {
     name: 'disks slow',
+    breaks: 'server',
     possible: ({ disks }) => disks !== undefined && canSlowDisks(),
     happen: slowDown,
   },

@@ -5,11 +5,18 @@ import type { Execution } from '../support/api.js';
 import { type Ledger, sha256 } from './ledger.js';
 import type { Chance } from './random.js';
 
-/** What hands go on with: sandboxes that start would be most of what they wait for. */
+/** Something that hands go on with, and how many of its kind have been made. */
+interface Shared {
+  current?: Promise<string> | undefined;
+  made: number;
+}
+
+/** Sandboxes that start would be most of what hands wait for, so there are few of them. */
 interface Used {
-  container?: Promise<string> | undefined;
-  /** A response that completed, with its container. */
-  response?: string | undefined;
+  /** Ids of containers. */
+  readonly containers: Shared;
+  /** Ids of responses that completed, each with a container. */
+  readonly chats: Shared;
   files: number;
 }
 
@@ -29,8 +36,12 @@ const TOOLS: OpenAI.Responses.Tool[] = [{ type: 'code_interpreter', container: {
 /** What a server in trouble may answer: come back later, no room, no sandbox. */
 const EXCUSED = new Set([409, 429, 502, 503, 504, 507]);
 const PAUSE_MS = 100;
-/** How often hands go on with the container or the chat of before. */
+/** How often hands go on with the container or the chat of before, and most of each that they make. */
 const GO_ON = 0.8;
+const MOST_MADE = 2;
+
+/** What a hand was to go on with has failed for another hand, who counts it. */
+class Unusable extends Error {}
 const LARGEST_FILE = 300_000;
 
 /** Bytes that repeat for a seed, so that a failure names all of them. */
@@ -49,18 +60,29 @@ const upload: Piece = async ({ client, ledger, chance }) => {
   ledger.files.push({ path: `/files/${file.id}/content`, sha256: sha256(bytes) });
 };
 
+/** Whether to go on with what is there instead of making another one. */
+const goesOn = ({ current, made }: Shared, chance: Chance): boolean =>
+  current !== undefined && (made >= MOST_MADE || chance.next() < GO_ON);
+
+/** Whoever comes next goes on with it, unless it fails. */
+function share(kind: Shared, making: Promise<string>): Promise<string> {
+  kind.current = making;
+  kind.made += 1;
+  making.catch(() => {
+    if (kind.current === making) kind.current = undefined;
+    kind.made -= 1;
+  });
+  return making;
+}
+
 /** The container of before, or a new one. */
-function containerOf({ client, ledger, chance, used }: Hand): Promise<string> {
-  if (used.container !== undefined && chance.next() < GO_ON) return used.container;
-  const made = client.containers.create({ name: 'work' }).then(({ id }) => {
+function containerOf({ client, ledger, chance, used: { containers } }: Hand): Promise<string> {
+  if (goesOn(containers, chance)) return containers.current!;
+  const making = client.containers.create({ name: 'work' }).then(({ id }) => {
     ledger.containers.add(id);
     return id;
   });
-  used.container = made;
-  made.catch(() => {
-    if (used.container === made) used.container = undefined;
-  });
-  return made;
+  return share(containers, making);
 }
 
 /** Code that leaves a file behind; its answer is kept with the bytes. */
@@ -82,34 +104,44 @@ const execute: Piece = async (hand) => {
   else ledger.odd('a completed execution lists no file', JSON.stringify(made));
 };
 
-/** The turn that goes before, and with it the container; none for a new chat. */
-const earlier = ({ chance, used }: Hand) =>
-  used.response !== undefined && chance.next() < GO_ON ? { previous_response_id: used.response } : {};
+/** A first turn, whose container the next ones use. */
+function newChat({ client, ledger, used }: Hand, token: string): Promise<string> {
+  const making = client.responses
+    .create({ model: 'python', input: `print('${token}')`, tools: TOOLS })
+    .then((response) => {
+      keepContainer(ledger, response);
+      ledger.responses.push({ id: response.id, token });
+      if (response.status !== 'completed') throw new Unusable(`the first turn is ${response.status}`);
+      return response.id;
+    });
+  return share(used.chats, making);
+}
 
 const answer: Piece = async (hand) => {
   const { client, ledger, chance, used } = hand;
   const token = `token-${chance.whole(1, 1e9)}`;
+  if (!goesOn(used.chats, chance)) return void (await newChat(hand, token));
   const response = await client.responses.create({
     model: 'python',
     input: `print('${token}')`,
     tools: TOOLS,
     include: ['code_interpreter_call.outputs'],
-    ...earlier(hand),
+    previous_response_id: await used.chats.current!,
   });
   keepContainer(ledger, response);
   ledger.responses.push({ id: response.id, token });
-  used.response = response.status === 'completed' ? response.id : undefined;
 };
 
 const background: Piece = async (hand) => {
-  const { client, ledger, chance } = hand;
+  const { client, ledger, chance, used } = hand;
   const token = `token-${chance.whole(1, 1e9)}`;
+  const before = used.chats.current === undefined ? {} : { previous_response_id: await used.chats.current };
   const response = await client.responses.create({
     model: 'python',
     input: `import time; time.sleep(${chance.whole(0, 20) / 10}); print('${token}')`,
     tools: TOOLS,
     background: true,
-    ...earlier(hand),
+    ...before,
   });
   ledger.responses.push({ id: response.id, token });
 };
@@ -158,6 +190,7 @@ async function doPiece(name: string, piece: Piece, hand: Hand): Promise<void> {
     await piece(hand).finally(() => ledger.took(name, performance.now() - begin));
     ledger.count('done');
   } catch (error) {
+    if (error instanceof Unusable) return ledger.count('unusable');
     if (error instanceof APIConnectionError) return ledger.count('no answer');
     if (!(error instanceof APIError)) return error instanceof TypeError ? ledger.count('cut') : fail(error);
     ledger.count(String(error.status));
@@ -171,7 +204,7 @@ async function doPiece(name: string, piece: Piece, hand: Hand): Promise<void> {
 
 /** Works with this many hands until told to stop; resolves when the last request has ended. */
 export async function workUntil(stopped: AbortSignal, hands: readonly WorkTools[]): Promise<void> {
-  const used: Used = { files: 0 };
+  const used: Used = { containers: { made: 0 }, chats: { made: 0 }, files: 0 };
   const work = async (tools: WorkTools): Promise<void> => {
     const hand: Hand = { ...tools, used };
     while (!stopped.aborted) {
