@@ -50,11 +50,17 @@ export class Ledger {
   readonly conversations: KeptConversation[] = [];
   readonly containers = new Set<string>();
   readonly oddities: Oddity[] = [];
-  /** Requests by how they ended; for the line that a round prints. */
+  /** Requests of this round by how they ended; for the line that it prints. */
   readonly ends = new Map<string, number>();
 
-  /** The piece of work that took longest. */
+  /** The piece of work of this round that took longest. */
   slowest: { readonly name: string; readonly ms: number } = { name: 'none', ms: 0 };
+
+  /** Begins to count anew; what was promised stays. */
+  nextRound(): void {
+    this.ends.clear();
+    this.slowest = { name: 'none', ms: 0 };
+  }
 
   count(end: string): void {
     this.ends.set(end, (this.ends.get(end) ?? 0) + 1);

@@ -11,18 +11,20 @@ import { Api } from '../support/api.js';
 import { newProject, showLogOnFailure } from '../support/project.js';
 import { startServer, type TestServer } from '../support/server.js';
 import { type Fault, FAULTS, LEASE_MS } from './faults.js';
-import { check } from './invariants.js';
+import { checkLeftovers, checkPromises } from './invariants.js';
 import { Ledger } from './ledger.js';
 import { mountDisks, type OwnDisks, unmountDisks } from './own-disks.js';
 import { type Chance, chanceOf } from './random.js';
 import { Watch } from './watch.js';
-import { workUntil } from './work.js';
+import { nothingUsed, type Used, workUntil } from './work.js';
 
 const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 5);
 const SEED = Number(process.env['FAULT_SEED'] ?? 1);
 const ONLY = process.env['FAULT_ONLY'] ?? '';
 const AGAIN = `npm run test:faults -- ${ROUNDS} --seed ${SEED}${ONLY === '' ? '' : ` --only '${ONLY}'`}`;
 const HANDS = 4;
+/** Rounds until everything is deleted and looked for: sandboxes that start are most of what rounds cost. */
+const STRETCH = 5;
 const POOL = 1;
 const START_TIMEOUT_MS = 300_000;
 /** Every wait in a round has its own bound; this one is above their sum. */
@@ -54,42 +56,58 @@ function plan(): Round[] {
 
 let server: TestServer;
 let disks: OwnDisks | undefined;
+let lastRound = 0;
 
-async function roundOf(fault: Fault, chance: Chance): Promise<{ ledger: Ledger; watch: Watch }> {
-  const [ledger, key] = [new Ledger(), await newProject(server, fault.name)];
-  const api = new Api(server.url, key);
+/** Rounds with the same project, containers and chats; at its end everything is deleted, and nothing may be left. */
+interface Stretch {
+  readonly api: Api;
+  readonly client: OpenAI;
+  readonly ledger: Ledger;
+  readonly used: Used;
+  readonly rounds: string[];
+}
+
+let stretch: Stretch | undefined;
+
+async function newStretch(name: string): Promise<Stretch> {
+  const api = new Api(server.url, await newProject(server, name));
   const client = new OpenAI({
     baseURL: server.url,
-    apiKey: key,
+    apiKey: api.key,
     maxRetries: 0,
     timeout: REQUEST_TIMEOUT_MS,
   });
+  return { api, client, ledger: new Ledger(), used: nothingUsed(), rounds: [] };
+}
+
+/** Work, and in its midst the fault. */
+async function breakUnderWork(fault: Fault, chance: Chance, watch: Watch): Promise<void> {
+  const { api, client, ledger, used } = stretch!;
   const over = new AbortController();
   const hands = Array.from({ length: HANDS }, () => ({
     client,
     ledger,
+    used,
     chance: chanceOf(chance.whole(0, 2 ** 31)),
   }));
-  const watch = new Watch();
   const work = workUntil(over.signal, hands);
-  await sleep(chance.whole(300, 2_000));
+  await sleep(chance.whole(500, 2_000));
   watch.lap('work');
   try {
     await fault.happen({ server, api, chance, disks });
     watch.lap('fault');
-    await sleep(chance.whole(300, 1_000));
+    await sleep(chance.whole(500, 1_500));
   } finally {
     over.abort();
     await work;
   }
   watch.lap('work');
-  await check({ server, api, ledger, pool: POOL, watch });
-  return { ledger, watch };
 }
 
 /** Registers the rounds of the plan that break the engine, or those that do not; to be called once in a test file. */
 export function faultLoop(breaks: Fault['breaks']): void {
   const rounds = plan().filter(({ fault }) => fault.breaks === breaks);
+  lastRound = rounds.at(-1)?.number ?? 0;
   describe.skipIf(rounds.length === 0)(`faults of seed ${SEED}`, () => {
     showLogOnFailure(() => server);
     beforeAll(async () => {
@@ -116,11 +134,27 @@ async function run(round: number, name: string, fault: Fault): Promise<void> {
   const isPossible = fault.possible?.({ disks }) ?? true;
   if (!isPossible) process.stdout.write(`round ${round}: ${name} is not possible here; the rest is run\n`);
   const chosen = isPossible ? fault : { ...fault, happen: () => Promise.resolve() };
-  const pid = server.pid;
-  const { ledger, watch } = await roundOf(chosen, chanceOf(SEED * 10_007 + round));
-  tell(`round ${round}, ${name}`, ledger, watch);
-  if (!name.startsWith('server') || name.startsWith('server paused')) expect(server.pid).toBe(pid);
-  expect(ledger.oddities, `round ${round}, ${name}; again: ${AGAIN}`).toEqual([]);
+  stretch ??= await newStretch(`from round ${round}`);
+  const { api, ledger, rounds } = stretch;
+  rounds.push(`${round} (${name})`);
+  ledger.nextRound();
+  const [pid, watch] = [server.pid, new Watch()];
+  const isLast = rounds.length >= STRETCH || round === lastRound;
+  try {
+    await breakUnderWork(chosen, chanceOf(SEED * 10_007 + round), watch);
+    const checked = { server, api, ledger, pool: POOL, watch };
+    await checkPromises(checked);
+    if (isLast) await checkLeftovers(checked);
+    tell(`round ${round}, ${name}`, ledger, watch);
+    if (!name.startsWith('server') || name.startsWith('server paused')) expect(server.pid).toBe(pid);
+    expect(ledger.oddities, `rounds ${rounds.join(', ')}; again: ${AGAIN}`).toEqual([]);
+    if (isLast) stretch = undefined;
+  } catch (error) {
+    // What went wrong here says nothing about the next rounds.
+    stretch = undefined;
+    await api.deleteContainers().catch(() => undefined);
+    throw error;
+  }
 }
 
 function tell(round: string, { ends, files, slowest }: Ledger, watch: Watch): void {

@@ -12,7 +12,7 @@ interface Shared {
 }
 
 /** Sandboxes that start would be most of what hands wait for, so there are few of them. */
-interface Used {
+export interface Used {
   /** Ids of containers. */
   readonly containers: Shared;
   /** Ids of responses that completed, each with a container. */
@@ -20,13 +20,12 @@ interface Used {
   files: number;
 }
 
-export interface WorkTools {
+export const nothingUsed = (): Used => ({ containers: { made: 0 }, chats: { made: 0 }, files: 0 });
+
+export interface Hand {
   readonly client: OpenAI;
   readonly ledger: Ledger;
   readonly chance: Chance;
-}
-
-interface Hand extends WorkTools {
   readonly used: Used;
 }
 
@@ -203,12 +202,10 @@ async function doPiece(name: string, piece: Piece, hand: Hand): Promise<void> {
 }
 
 /** Works with this many hands until told to stop; resolves when the last request has ended. */
-export async function workUntil(stopped: AbortSignal, hands: readonly WorkTools[]): Promise<void> {
-  const used: Used = { containers: { made: 0 }, chats: { made: 0 }, files: 0 };
-  const work = async (tools: WorkTools): Promise<void> => {
-    const hand: Hand = { ...tools, used };
+export async function workUntil(stopped: AbortSignal, hands: readonly Hand[]): Promise<void> {
+  const work = async (hand: Hand): Promise<void> => {
     while (!stopped.aborted) {
-      const [name, piece] = tools.chance.pick(PIECES);
+      const [name, piece] = hand.chance.pick(PIECES);
       await doPiece(name, piece, hand);
       await sleep(PAUSE_MS);
     }

@@ -7,10 +7,10 @@
 import OpenAI from 'openai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { check } from '../faults/invariants.js';
+import { checkLeftovers, checkPromises } from '../faults/invariants.js';
 import { Ledger } from '../faults/ledger.js';
 import { chanceOf } from '../faults/random.js';
-import { workUntil } from '../faults/work.js';
+import { nothingUsed, workUntil } from '../faults/work.js';
 import { Api, eventually } from '../support/api.js';
 import { showLogOnFailure } from '../support/project.js';
 import { startServer, type TestServer } from '../support/server.js';
@@ -98,9 +98,11 @@ async function shift(number: number): Promise<{ vitals: Vitals; ledger: Ledger }
     maxRetries: 0,
     timeout: REQUEST_TIMEOUT_MS,
   });
+  const used = nothingUsed();
   const hands = Array.from({ length: HANDS }, () => ({
     client,
     ledger,
+    used,
     chance: chanceOf(chance.whole(0, 2 ** 31)),
   }));
   const over = new AbortController();
@@ -108,7 +110,9 @@ async function shift(number: number): Promise<{ vitals: Vitals; ledger: Ledger }
   await sleep(SHIFT_MS);
   over.abort();
   await work;
-  await check({ server, api: tenant.api, ledger, pool: POOL });
+  const checked = { server, api: tenant.api, ledger, pool: POOL };
+  await checkPromises(checked);
+  await checkLeftovers(checked);
   await tenant.leave();
   return { vitals: await readVitals(server), ledger };
 }
