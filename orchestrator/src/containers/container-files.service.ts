@@ -10,7 +10,7 @@ import { FilesService } from '../files/files.service.js';
 import { SandboxError } from '../sandboxes/sandbox.driver.js';
 import type { ByteRange } from '../storage/blob.store.js';
 import { BlobsService, isContentGone } from '../storage/blobs.service.js';
-import { StorageBudget } from '../storage/storage-budget.js';
+import { StorageBudget, type StorageGrant } from '../storage/storage-budget.js';
 import {
   ContainerFileRepository,
   type ContainerFileRow,
@@ -29,6 +29,23 @@ export interface StoredContent {
   readonly filename: string;
   readonly sha256: string;
   readonly bytes: number;
+}
+
+export interface Inherited {
+  readonly copies: readonly ContainerFileRow[];
+  /** Paths of files for which the project's storage quota has no room. */
+  readonly left: readonly string[];
+}
+
+/** Takes the bytes if there is room for them. */
+async function fits(grant: StorageGrant, bytes: number): Promise<boolean> {
+  try {
+    await grant.take(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'storage_quota_exceeded') return false;
+    throw error;
+  }
 }
 
 @Injectable()
@@ -57,19 +74,27 @@ export class ContainerFilesService {
 
   /**
    * Puts the files of a container that is gone into one that was just made, under the same paths. They
-   * share content, so this costs rows only.
+   * share content, so this costs rows only; they count for the project like all others.
    */
-  async inherit(from: ContainerRow, to: ContainerRow): Promise<ContainerFileRow[]> {
-    const files = await this.rows.all(from.id);
-    const copies: ContainerFileRow[] = [];
-    for (const { path, bytes, blobSha256, source, fileId } of files) {
-      const { id: containerId, projectId } = to;
-      const file = { path, bytes, blobSha256, source, fileId: fileId ?? undefined };
-      const copy = { id: newId.containerFile(), containerId, projectId, ...file };
-      const row = await this.rows.insertAtFreePath(copy);
-      if (row) copies.push(row);
+  async inherit(from: ContainerRow, to: ContainerRow): Promise<Inherited> {
+    const [copies, left]: [ContainerFileRow[], string[]] = [[], []];
+    const grant = this.budget.open(to.projectId);
+    try {
+      for (const { path, bytes, blobSha256, source, fileId } of await this.rows.all(from.id)) {
+        if (!(await fits(grant, Number(bytes)))) {
+          left.push(path);
+          continue;
+        }
+        const { id: containerId, projectId } = to;
+        const file = { path, bytes, blobSha256, source, fileId: fileId ?? undefined };
+        const copy = { id: newId.containerFile(), containerId, projectId, ...file };
+        const row = await this.rows.insertAtFreePath(copy);
+        if (row) copies.push(row);
+      }
+    } finally {
+      grant.release();
     }
-    return copies;
+    return { copies, left };
   }
 
   /** Copies a Files API object in; the same one twice gives the same container file. */

@@ -132,6 +132,34 @@ describe('a project over its quota', () => {
     expect(notices(execution)).toEqual(['files_not_stored']);
   });
 
+  it.each([
+    { quota: '1k', kept: [] },
+    { quota: '1m', kept: ['/mnt/data/report.txt'] },
+  ])('goes on after its container expired, with the files that fit in $quota', async ({ quota, kept }) => {
+    const { id: project, key } = await server.project();
+    const respond = async (input: string, more = {}) => {
+      const reply = await server.ask(key, 'POST', '/v1/responses', {
+        model: 'python',
+        input,
+        tools: TOOLS,
+        ...more,
+      });
+      expect(codeOf(reply)).toEqual([200, 'completed']);
+      const output = reply.body['output'] as { container_id?: string }[];
+      return { id: reply.body.id, container: output[0]!.container_id! };
+    };
+    const first = await respond(`write:/mnt/data/report.txt:${CONTENT}`);
+    await server.prisma.container.update({
+      where: { id: first.container },
+      data: { status: 'expired', endedAt: new Date() },
+    });
+    await server.admin('POST', `/admin/v1/projects/${project}`, { storage_quota: quota });
+    const next = await respond('print:1', { previous_response_id: first.id });
+    expect(next.container).not.toBe(first.container);
+    const { body } = await server.ask(key, 'GET', `/v1/containers/${next.container}/files`);
+    expect(body.data.map(({ path }) => path)).toEqual(kept);
+  });
+
   it('may complete an upload, whose parts it holds already', async () => {
     const { key, upload, parts } = await full();
     const reply = await server.ask(key, 'POST', `/v1/uploads/${upload}/complete`, { part_ids: parts });

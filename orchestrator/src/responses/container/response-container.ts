@@ -15,6 +15,9 @@ const AUTO_NAME = 'auto';
 /** Milliseconds between two refreshes of the idle clock; the shortest lifetime is a minute. */
 const KEEP_ALIVE_MS = 15_000;
 
+/** Paths that the model is told of; it has to read them all. */
+const MOST_NAMED = 10;
+
 /** What `use` says of a container that nobody can use any more. */
 const GONE: readonly string[] = ['container_expired', 'not_found'];
 
@@ -201,16 +204,17 @@ export class ResponseContainer {
   private async replace(gone: ContainerRow, auto: AutoContainer): Promise<ContainerRow> {
     const known = await this.containers.lookUp(this.options.projectId, gone.id);
     const row = await this.make(auto, known ? [] : (auto.file_ids ?? []));
-    const files = known ? await this.files.inherit(known, row) : [];
-    const byPath = new Map(files.map((file) => [file.path, file]));
+    const { copies, left } = known ? await this.files.inherit(known, row) : { copies: [], left: [] };
+    const byPath = new Map(copies.map((file) => [file.path, file]));
     for (const [id, { path }] of [...this.touched]) {
       this.touched.delete(id);
       const file = byPath.get(path);
       if (file) this.touched.set(file.id, file);
     }
-    this.loss = known
+    const loss = known
       ? '[The container had expired and was replaced by a new one: variables and imports are lost, files in /mnt/data are kept.]'
       : '[The container was deleted and replaced by a new one: variables, imports and files are lost.]';
+    this.loss = `${loss}${missing(left)}`;
     return row;
   }
 
@@ -239,7 +243,9 @@ export class ResponseContainer {
     for (const id of this.options.earlier) {
       const gone = await this.containers.lookUp(this.options.projectId, id);
       if (!gone) continue;
-      this.putBack = await this.files.inherit(gone, row);
+      const { copies, left } = await this.files.inherit(gone, row);
+      this.putBack = copies;
+      if (left.length > 0) this.loss = missing(left).trim();
       return;
     }
   }
@@ -253,6 +259,14 @@ export class ResponseContainer {
     }
     return null;
   }
+}
+
+/** For the model: files that it may look for. Empty when there are none. */
+function missing(paths: readonly string[]): string {
+  if (paths.length === 0) return '';
+  const named = paths.slice(0, MOST_NAMED).join(', ');
+  const more = paths.length > MOST_NAMED ? ` and ${paths.length - MOST_NAMED} more` : '';
+  return ` [The storage quota of this project has no room for these files of the earlier container, and they are missing: ${named}${more}.]`;
 }
 
 const toCitable = (row: ContainerFileRow): CitableFile => ({
