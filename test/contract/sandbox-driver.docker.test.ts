@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cgroupDirectories, parseProcessCgroup } from '../../orchestrator/src/sandboxes/docker/cgroup.js';
 import { engineIsSkipped, TestInstallation } from '../fakes/sandboxes/real-engine.js';
@@ -49,6 +50,17 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
       const driver = failed.newDriver({ headroomBytes: 0, startTimeoutMs: 20_000 });
       const attempt = driver.create({ ...spec, memoryBytes: 41_943_040 });
       await expect(attempt).rejects.toMatchObject({ code: 'start_failed' });
+      expect(await failed.leftovers()).toEqual([]);
+      await driver.close();
+    });
+
+    it.each([0, 300, 900])('leaves nothing when it was given up after %i ms', async (ms) => {
+      const driver = failed.newDriver();
+      const giveUp = new AbortController();
+      const attempt = codeOf(driver.create(SPEC, giveUp.signal));
+      await sleep(ms);
+      giveUp.abort();
+      expect(await attempt).toBe('start_failed');
       expect(await failed.leftovers()).toEqual([]);
       await driver.close();
     });

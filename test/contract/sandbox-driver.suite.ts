@@ -63,7 +63,7 @@ export function sandboxDriverContract(name: string, make: () => Harness): void {
   });
 }
 
-function hostContract({ driver, shared, fresh }: Bench): void {
+function hostContract({ harness, driver, shared, fresh }: Bench): void {
   describe('the host', () => {
     it('is found fit, and isolating', async () => {
       expect(await driver().check()).toMatchObject({ ok: true, isolation: 'gvisor', problems: [] });
@@ -86,6 +86,12 @@ function hostContract({ driver, shared, fresh }: Bench): void {
       });
       expect(Math.abs((info?.createdAt.getTime() ?? 0) - before)).toBeLessThan(60_000);
       await driver().destroy(sandbox.id);
+    });
+
+    it('starts nothing that was given up before', async () => {
+      const before = await driver().list();
+      expect(await codeOf(driver().create(harness.spec, AbortSignal.abort()))).toBe('start_failed');
+      expect(await driver().list()).toEqual(before);
     });
 
     it('answers pings', async () => {

@@ -223,9 +223,10 @@ export abstract class SandboxDriver {
   abstract check(): Promise<DriverHealth>;
   /**
    * Starts a sandbox and resolves when its kernel is ready with the data stack imported. Called by
-   * the pool. Leaves nothing behind when it rejects with `start_failed` or `engine_unavailable`.
+   * the pool. Leaves nothing behind when it rejects with `start_failed` or `engine_unavailable`. A start
+   * that is given up rejects with `start_failed` as soon as the engine can be told.
    */
-  abstract create(spec: SandboxSpec): Promise<Sandbox>;
+  abstract create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
   /**
    * All sandboxes of this installation that the engine knows, also those of a crashed process.
    * Called at boot and by the reconciler.

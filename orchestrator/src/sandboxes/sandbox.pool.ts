@@ -22,7 +22,7 @@ import { StartQueue } from './start-queue.js';
 const ENGINE_PATIENCE_MS = 20_000;
 /** Milliseconds between two attempts on such an engine. */
 const ENGINE_RETRY_MS = 500;
-/** Milliseconds that a stop waits for sandboxes that are being started. */
+/** Milliseconds that a stop waits for starts to be given up. */
 const LAST_STARTS_MS = 8_000;
 /** Starts, each of the longest, that somebody waits for: a crowd that comes at once is served one after the other. */
 const STARTS_WAITED_FOR = 4;
@@ -48,7 +48,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private readonly ends = new Set<Promise<void>>();
   private readonly admission: MemoryAdmission;
   private draining = false;
-  private stopped = false;
+  private readonly stop = new AbortController();
   /** No spare is started before somebody looks again: the last attempt failed, or memory is short. */
   private refillHeld = false;
   private engineDownSince: number | undefined;
@@ -82,7 +82,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
    */
   async acquire(size: MemorySize): Promise<Sandbox> {
     for (let dead = 0; ; dead += 1) {
-      if (this.stopped) throw noCapacity('The server is being stopped.');
+      if (this.stop.signal.aborted) throw noCapacity('The server is being stopped.');
       const sandbox = this.warm[size].shift() ?? (await this.wait(size));
       try {
         await sandbox.claim();
@@ -150,12 +150,11 @@ export class SandboxPool implements BeforeApplicationShutdown {
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
+    this.stop.abort();
     clearTimeout(this.retry);
     this.queue.rejectAll(noCapacity('The server is being stopped.'));
-    await this.drain();
-    // What becomes ready now is ended at once; what takes longer is the next start's to sweep.
-    await settledWithin(LAST_STARTS_MS, this.settled());
+    // What takes longer is the next start's to sweep.
+    await Promise.all([this.drain(), settledWithin(LAST_STARTS_MS, this.settled())]);
   }
 
   private wait(size: MemorySize): Promise<Sandbox> {
@@ -170,7 +169,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
 
   /** Starts as many as may start at once. Takes their places before anything is awaited. */
   private pump(): void {
-    if (this.retry !== undefined || this.stopped) return;
+    if (this.retry !== undefined || this.stop.signal.aborted) return;
     while (this.queue.running < this.env.SANDBOX_PARALLEL_STARTS) {
       const wanted = this.queue.wanted();
       const size = wanted ?? MEMORY_SIZES.find((each) => this.missing(each) > 0);
@@ -206,7 +205,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
     const fits = await (forUser ? this.admission.reserveForUser() : this.admission.reserveForSpare());
     if (!fits) throw this.shortOfMemory();
     try {
-      const sandbox = await this.driver.create(this.specOf(size));
+      const sandbox = await this.driver.create(this.specOf(size), this.stop.signal);
       this.own.add(sandbox.id);
       void sandbox.closed.then(() => this.ended(size, sandbox));
       return sandbox;
@@ -222,6 +221,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   }
 
   private failed(size: MemorySize, forUser: boolean, error: unknown): void {
+    if (this.stop.signal.aborted) return;
     if (!forUser) {
       this.refillHeld = true;
       this.logger.warn(
@@ -247,7 +247,6 @@ export class SandboxPool implements BeforeApplicationShutdown {
         noCapacity('The sandbox engine of this server does not answer at the moment. Please retry.', error),
       );
     }
-    if (this.stopped) return;
     this.retry ??= setTimeout(() => {
       this.retry = undefined;
       this.pump();

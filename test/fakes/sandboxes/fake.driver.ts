@@ -71,11 +71,12 @@ export class FakeSandboxDriver extends SandboxDriver {
     });
   }
 
-  override async create(spec: SandboxSpec): Promise<Sandbox> {
+  override async create(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     this.created.push(spec);
     const { delayNextCreate, nextCreate } = this.faults;
     this.faults.delayNextCreate = this.faults.nextCreate = undefined;
-    if (delayNextCreate !== undefined) await sleep(delayNextCreate);
+    if (delayNextCreate !== undefined) await sleep(delayNextCreate, undefined, { signal }).catch(() => {});
+    if (signal?.aborted) throw new SandboxError('start_failed', 'the start of the sandbox was given up');
     if (nextCreate !== undefined) throw nextCreate;
     const id = randomBytes(10).toString('hex') as SandboxId;
     const machine = new FakeMachine(id, spec, this.installationId);

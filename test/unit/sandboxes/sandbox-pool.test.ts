@@ -143,6 +143,19 @@ describe('SandboxPool', () => {
     for (const open of doors) open();
   });
 
+  it('gives up what is being started when it is stopped', async () => {
+    const on = driver();
+    on.faults.delayNextCreate = 60_000;
+    const pool = poolOn(on, NO_POOL);
+    const waiting = refusalOf(pool.acquire('1g'));
+    await vi.waitFor(() => expect(on.created).toHaveLength(1));
+    const stopped = pool.beforeApplicationShutdown();
+    expect(await waiting).toMatchObject({ code: 'sandbox_capacity' });
+    await stopped;
+    await pool.settled();
+    expect(alive(on)).toBe(0);
+  });
+
   it('starts nothing after it was stopped, and refuses who waits', async () => {
     const on = driver();
     const doors = heldStarts(on);

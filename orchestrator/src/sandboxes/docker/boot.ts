@@ -14,16 +14,30 @@ const LOOKS_PER_INSPECT = 50;
 /** A running supervisor accepts at once. */
 const RECONNECT_TIMEOUT_MS = 5_000;
 
+/** How long a start may take. */
+export interface StartBounds {
+  /** As of Date.now(). */
+  readonly deadline: number;
+  /** Whoever wanted the sandbox does not any more. */
+  readonly signal?: AbortSignal;
+}
+
 function timedOut(what: string): SandboxError {
   return new SandboxError('start_failed', `the sandbox did not start in time: ${what}`);
 }
 
+/** Throws `start_failed` when the start was given up. */
+export function checkWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new SandboxError('start_failed', 'the start of the sandbox was given up');
+}
+
 async function untilListening(
   directory: string,
-  deadline: number,
+  { deadline, signal }: StartBounds,
   checkRunning: () => Promise<void>,
 ): Promise<SupervisorClient> {
   for (let look = 1; ; look += 1) {
+    checkWanted(signal);
     try {
       return await SupervisorClient.connect(directory);
     } catch (error) {
@@ -35,8 +49,9 @@ async function untilListening(
   }
 }
 
-async function untilReady(client: SupervisorClient, deadline: number): Promise<void> {
+async function untilReady(client: SupervisorClient, { deadline, signal }: StartBounds): Promise<void> {
   for (;;) {
+    checkWanted(signal);
     const { kernel } = await client.ping();
     if (kernel === 'ready') return;
     if (Date.now() > deadline) throw timedOut(`its kernel is ${kernel}`);
@@ -45,15 +60,15 @@ async function untilReady(client: SupervisorClient, deadline: number): Promise<v
 }
 
 /**
- * Waits for the supervisor's socket and then for its kernel. `deadline` as of Date.now(). Rejects with
- * `start_failed` or `gone`; leaves no connection open then.
+ * Waits for the supervisor's socket and then for its kernel. Rejects with `start_failed` or `gone`;
+ * leaves no connection open then.
  */
 export async function bootSupervisor(
   directory: string,
-  deadline: number,
+  bounds: StartBounds,
   inspect: () => Promise<ContainerState>,
 ): Promise<SupervisorClient> {
-  const client = await untilListening(directory, deadline, async () => {
+  const client = await untilListening(directory, bounds, async () => {
     const state = await inspect();
     if (!state.running) {
       const memory = state.outOfMemory ? ', out of memory' : '';
@@ -64,7 +79,7 @@ export async function bootSupervisor(
     }
   });
   try {
-    await untilReady(client, deadline);
+    await untilReady(client, bounds);
     return client;
   } catch (error) {
     client.close();
@@ -78,12 +93,11 @@ export async function bootSupervisor(
  */
 export async function reconnectSupervisor(directory: string, timeoutMs: number): Promise<SupervisorClient> {
   try {
-    const client = await untilListening(directory, Date.now() + RECONNECT_TIMEOUT_MS, () =>
-      Promise.resolve(),
-    );
+    const bounds = { deadline: Date.now() + RECONNECT_TIMEOUT_MS };
+    const client = await untilListening(directory, bounds, () => Promise.resolve());
     try {
       await client.untilIdle(timeoutMs);
-      await untilReady(client, Date.now() + timeoutMs);
+      await untilReady(client, { deadline: Date.now() + timeoutMs });
       return client;
     } catch (error) {
       client.close();

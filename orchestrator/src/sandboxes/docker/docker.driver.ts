@@ -11,7 +11,7 @@ import {
 } from '../sandbox.driver.js';
 import { MemoryCgroup } from './cgroup.js';
 import { ChannelDir } from './channel-dir.js';
-import { bootSupervisor, reconnectSupervisor } from './boot.js';
+import { bootSupervisor, checkWanted, reconnectSupervisor } from './boot.js';
 import { toCreateOptions, type ContainerSettings } from './container-config.js';
 import { DockerEngine, type ContainerState } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
@@ -96,7 +96,7 @@ export class DockerSandboxDriver extends SandboxDriver {
     return this.hostCheck.check();
   }
 
-  override async create(asked: SandboxSpec): Promise<Sandbox> {
+  override async create(asked: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     const spec = this.limits.fitting(asked);
     const facts = await this.hostCheck.requireIsolation();
     await this.limits.prepare(facts.cgroups);
@@ -104,7 +104,7 @@ export class DockerSandboxDriver extends SandboxDriver {
     const beganAt = performance.now();
     this.starting.add(id);
     try {
-      const sandbox = await this.start(id, spec, facts.annotations);
+      const sandbox = await this.start(id, spec, facts.annotations, signal);
       this.options.logger.debug(
         { sandboxId: id, tookMs: Math.round(performance.now() - beganAt) },
         'sandbox started',
@@ -181,16 +181,23 @@ export class DockerSandboxDriver extends SandboxDriver {
     return Promise.resolve();
   }
 
-  private async start(id: SandboxId, spec: SandboxSpec, annotations: boolean): Promise<Sandbox> {
+  private async start(
+    id: SandboxId,
+    spec: SandboxSpec,
+    annotations: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Sandbox> {
     const name = this.nameOf(id);
-    const deadline = Date.now() + this.options.startTimeoutMs;
+    const bounds = { deadline: Date.now() + this.options.startTimeoutMs, signal };
+    checkWanted(signal);
     const folders = await this.channels.create(name);
     const settings = { ...this.settings(id, spec, annotations), folders };
     await this.engine.create(toCreateOptions(spec, settings));
+    checkWanted(signal);
     await this.engine.start(name);
     // The cgroup must be known before the first execution, and is there as soon as it runs.
     const [client, state] = await Promise.all([
-      bootSupervisor(folders.channel, deadline, () => this.engine.inspect(name)),
+      bootSupervisor(folders.channel, bounds, () => this.engine.inspect(name)),
       this.engine.inspect(name),
     ]);
     return this.adopt(id, spec, client, state);
