@@ -12,6 +12,7 @@ import type { Env } from '../config/env.schema.js';
 import { BLOB_RANGE_RESPONSE, BLOB_RESPONSE, sendBlob } from '../storage/blob-reply.js';
 import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import {
   addFileByIdSchema,
   type ContainerFileObject,
@@ -36,11 +37,14 @@ export class ContainerFilesController {
     private readonly files: ContainerFilesService,
     private readonly blobs: BlobsService,
     @Inject(ENV) private readonly env: Env,
-  ) {}
+    subjects: Subjects,
+  ) {
+    subjects.set('cfile_', ({ projectId, id, params }) => this.show(projectId, params['container_id']!, id));
+  }
 
   /** One path, three bodies: a file, JSON with a file id, or the old clients' text part with one. */
   @Post()
-  @OncePerKey()
+  @OncePerKey('cfile_')
   @HttpCode(200)
   @ApiOperation({ summary: 'Add a file to a container' })
   @ApiConsumes('multipart/form-data', 'application/json')
@@ -81,8 +85,7 @@ export class ContainerFilesController {
     @Param('container_id') containerId: string,
     @Param('file_id') fileId: string,
   ): Promise<ContainerFileObject> {
-    const container = await this.containers.use(caller.projectId, containerId);
-    return presentContainerFile(await this.files.get(container, fileId));
+    return this.show(caller.projectId, containerId, fileId);
   }
 
   @Get(':file_id/content')
@@ -113,6 +116,11 @@ export class ContainerFilesController {
     const container = await this.containers.use(caller.projectId, containerId);
     await this.files.delete(container, fileId);
     return { id: fileId, object: 'container.file.deleted' as const, deleted: true as const };
+  }
+
+  private async show(projectId: string, containerId: string, fileId: string): Promise<ContainerFileObject> {
+    const container = await this.containers.use(projectId, containerId);
+    return presentContainerFile(await this.files.get(container, fileId));
   }
 
   private async fromMultipart(container: ContainerRow, request: FastifyRequest) {

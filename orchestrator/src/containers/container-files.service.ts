@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Readable } from 'node:stream';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import { formatBytes } from '../common/memory-size.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { ENV } from '../config/config.module.js';
@@ -146,27 +147,29 @@ export class ContainerFilesService {
     content: StoredContent & { fileId?: string },
   ): Promise<ContainerFileRow> {
     await this.checkRoom(container, content.bytes);
-    const file = (path: string): NewContainerFile => ({
-      id: newId.containerFile(),
-      containerId: container.id,
-      projectId: container.projectId,
-      path,
-      bytes: BigInt(content.bytes),
-      blobSha256: content.sha256,
-      source: 'user',
-      fileId: content.fileId,
-    });
-    const first = await this.rows
-      .insertAtFreePath(file(plainPath(content.filename)))
-      .catch((error: unknown) => {
-        // The file it is a copy of was deleted since it was read.
-        throw isContentGone(error) ? notFound.file(content.fileId ?? content.filename, 'file_id') : error;
+    const insert = async (path: string): Promise<ContainerFileRow | null> => {
+      const id = newId.containerFile();
+      await noteSubject(id);
+      return this.rows.insertAtFreePath({
+        id,
+        containerId: container.id,
+        projectId: container.projectId,
+        path,
+        bytes: BigInt(content.bytes),
+        blobSha256: content.sha256,
+        source: 'user',
+        fileId: content.fileId,
       });
+    };
+    const first = await insert(plainPath(content.filename)).catch((error: unknown) => {
+      // The file it is a copy of was deleted since it was read.
+      throw isContentGone(error) ? notFound.file(content.fileId ?? content.filename, 'file_id') : error;
+    });
     const isIn = first && (await this.copyIn(first, content.bytes));
     if (isIn) return first;
     // The name is taken: by a file of the container, or by a folder that code made.
     for (;;) {
-      const row = await this.rows.insertAtFreePath(file(prefixedPath(content.filename)));
+      const row = await insert(prefixedPath(content.filename));
       if (row && (await this.copyIn(row, content.bytes))) return row;
     }
   }

@@ -35,7 +35,7 @@ export class ContainersController {
 
   @Post()
   @NewWork()
-  @OncePerKey()
+  @OncePerKey('cntr_')
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a container' })
   @ApiResponse({ status: 200, standardSchema: containerSchema })

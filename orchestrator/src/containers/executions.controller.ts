@@ -40,7 +40,7 @@ export class ExecutionsController {
 
   @Post()
   @NewWork()
-  @OncePerKey()
+  @OncePerKey('exec_')
   @CountsAsRun()
   @LargeBody()
   @HttpCode(200)

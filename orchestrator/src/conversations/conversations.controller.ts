@@ -34,7 +34,7 @@ export class ConversationsController {
   }
 
   @Post()
-  @OncePerKey()
+  @OncePerKey('conv_')
   @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Create a conversation' })
@@ -77,7 +77,7 @@ export class ConversationsController {
   }
 
   @Post(':conversation_id/items')
-  @OncePerKey()
+  @OncePerKey(null)
   @LargeBody()
   @HttpCode(200)
   @ApiOperation({ summary: 'Add items to a conversation' })

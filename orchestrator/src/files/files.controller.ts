@@ -57,7 +57,7 @@ export class FilesController {
   }
 
   @Post()
-  @OncePerKey()
+  @OncePerKey('file-')
   @HttpCode(200)
   @ApiOperation({ summary: 'Upload a file' })
   @ApiConsumes('multipart/form-data')

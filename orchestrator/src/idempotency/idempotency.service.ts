@@ -13,7 +13,7 @@ import {
   type IdempotencyRow,
   LEASE_SECONDS,
 } from './idempotency.repository.js';
-import { Subjects, withSubject } from './subjects.js';
+import { type SubjectPrefix, Subjects, withSubject } from './subjects.js';
 
 /** A request with a key, as far as it matters here. */
 export interface KeyedRequest {
@@ -25,6 +25,8 @@ export interface KeyedRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly streams: boolean;
   readonly isBackground: boolean;
+  /** Of the id of what it makes; null when that has none. */
+  readonly makes: SubjectPrefix | null;
   /** Of query and body; reads the body, if it was not read yet. */
   readonly fingerprint: () => Promise<string>;
   /** The same without reading: null while the body is not read. */
@@ -113,7 +115,7 @@ export class IdempotencyService {
       return this.rows.note(id, owner, made);
     };
     try {
-      const value = await withSubject(note, work);
+      const value = await withSubject(request.makes, note, work);
       const { forget, id: made, ...done } = summary(value);
       const fingerprint = request.fingerprintSoFar();
       await this.write(id, () =>

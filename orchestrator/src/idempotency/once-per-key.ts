@@ -4,9 +4,11 @@ import {
   type ExecutionContext,
   Injectable,
   type NestInterceptor,
+  SetMetadata,
   StreamableFile,
   UseInterceptors,
 } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import { ApiHeader } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { createHash } from 'node:crypto';
@@ -16,7 +18,9 @@ import { ApiError } from '../common/api-error.js';
 import { bodyDigest, KEY_HEADER } from '../common/body-digest.js';
 import { digestMultipart } from '../common/multipart.js';
 import { type Done, IdempotencyService, type KeyedRequest } from './idempotency.service.js';
+import type { SubjectPrefix } from './subjects.js';
 
+const MAKES = 'makes';
 const MAX_KEY_LENGTH = 255;
 /** Bytes of the largest reply that is kept. */
 const MAX_REPLY_BYTES = 1024 * 1024;
@@ -25,14 +29,19 @@ const CUT_OFF: ReadonlySet<unknown> = new Set(['cancelled', 'interrupted']);
 
 @Injectable()
 class OncePerKeyInterceptor implements NestInterceptor {
-  constructor(private readonly idempotency: IdempotencyService) {}
+  constructor(
+    private readonly idempotency: IdempotencyService,
+    private readonly reflector: Reflector,
+  ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     const request = http.getRequest<RequestWithCaller>();
     const header = request.headers[KEY_HEADER];
     if (header === undefined || !request.caller) return next.handle();
-    const keyed = keyedRequest(request, request.caller.projectId, checkedKey(header));
+    const key = checkedKey(header);
+    const makes = this.reflector.get<SubjectPrefix | null>(MAKES, context.getHandler());
+    const keyed = { ...keyedRequest(request, request.caller.projectId, key), makes };
     return from(this.answer(keyed, http.getResponse<FastifyReply>(), next));
   }
 
@@ -93,7 +102,11 @@ function checkedKey(header: string | string[]): string {
   );
 }
 
-function keyedRequest(request: RequestWithCaller, projectId: string, key: string): KeyedRequest {
+function keyedRequest(
+  request: RequestWithCaller,
+  projectId: string,
+  key: string,
+): Omit<KeyedRequest, 'makes'> {
   const [path, query = ''] = request.url.split('?') as [string, string?];
   const body = (request.body ?? {}) as { readonly stream?: unknown; readonly background?: unknown };
   const isMultipart = request.isMultipart();
@@ -120,9 +133,13 @@ function keyedRequest(request: RequestWithCaller, projectId: string, key: string
   };
 }
 
-/** Above a handler that makes something: a request with an `Idempotency-Key` is done once (docs/api/extensions.md). */
-export const OncePerKey = () =>
+/**
+ * Above a handler that makes something: a request with an `Idempotency-Key` is done once (docs/api/extensions.md).
+ * `makes`: what the id of the thing begins with; null when it has no id of its own.
+ */
+export const OncePerKey = (makes: SubjectPrefix | null) =>
   applyDecorators(
+    SetMetadata(MAKES, makes),
     UseInterceptors(OncePerKeyInterceptor),
     ApiHeader({
       name: 'Idempotency-Key',

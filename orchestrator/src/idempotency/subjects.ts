@@ -6,6 +6,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 
+/** What ids of things that requests make begin with. */
+export type SubjectPrefix = 'cntr_' | 'cfile_' | 'exec_' | 'conv_' | 'file-' | 'resp_' | 'upload_' | 'part_';
+
 export interface SubjectQuery {
   readonly projectId: string;
   readonly id: string;
@@ -21,23 +24,24 @@ const noting = new AsyncLocalStorage<(id: string) => Promise<void>>();
 /** Called by services just before they write the first row of something that a request asked for. */
 export const noteSubject = async (id: string): Promise<void> => noting.getStore()?.(id);
 
-/** `work`, whose first call of {@link noteSubject} calls `note`. */
-export function withSubject<T>(note: (id: string) => Promise<void>, work: () => Promise<T>): Promise<T> {
-  let noted = false;
-  const once = async (id: string): Promise<void> => {
-    if (noted) return;
-    noted = true;
-    await note(id);
+/** `work`, whose calls of {@link noteSubject} with such an id call `note`; what else is made by the way is no subject. */
+export function withSubject<T>(
+  prefix: SubjectPrefix | null,
+  note: (id: string) => Promise<void>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const matching = async (id: string): Promise<void> => {
+    if (prefix !== null && id.startsWith(prefix)) await note(id);
   };
-  return noting.run(once, work);
+  return noting.run(matching, work);
 }
 
 @Injectable()
 export class Subjects {
-  private readonly shows = new Map<string, ShowSubject>();
+  private readonly shows = new Map<SubjectPrefix, ShowSubject>();
 
-  /** Called once by each room for the prefix of its ids, such as `resp_`. */
-  set(prefix: string, show: ShowSubject): void {
+  /** Called once by each room for the prefix of its ids. */
+  set(prefix: SubjectPrefix, show: ShowSubject): void {
     this.shows.set(prefix, show);
   }
 

@@ -70,7 +70,7 @@ export class ResponsesController {
   /** One route for JSON and for the stream: the request decides (docs/contract/streaming.md). */
   @Post()
   @NewWork()
-  @OncePerKey()
+  @OncePerKey('resp_')
   @CountsAsRun({ maybeLater: true })
   @LargeBody()
   @HttpCode(200)

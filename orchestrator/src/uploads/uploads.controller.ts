@@ -13,6 +13,7 @@ import { readFileUpload } from '../common/multipart.js';
 import { parseWire } from '../common/schema-error.js';
 import { BlobsService } from '../storage/blobs.service.js';
 import { OncePerKey } from '../idempotency/once-per-key.js';
+import { Subjects } from '../idempotency/subjects.js';
 import {
   type CompleteUploadRequest,
   completeUploadSchema,
@@ -40,10 +41,20 @@ export class UploadsController {
   constructor(
     private readonly uploads: UploadsService,
     private readonly blobs: BlobsService,
-  ) {}
+    subjects: Subjects,
+  ) {
+    subjects.set('upload_', ({ projectId, id, params }) =>
+      params['upload_id'] === undefined
+        ? this.uploads.retrieve(projectId, id)
+        : this.uploads.retrieveCompleted(projectId, id),
+    );
+    subjects.set('part_', ({ projectId, id, params }) =>
+      this.uploads.retrievePart(projectId, params['upload_id']!, id),
+    );
+  }
 
   @Post()
-  @OncePerKey()
+  @OncePerKey('upload_')
   @HttpCode(200)
   @ApiOperation({ summary: 'Begin an upload in parts' })
   @ApiResponse({ status: 200, standardSchema: uploadSchema })
@@ -55,7 +66,7 @@ export class UploadsController {
   }
 
   @Post(':upload_id/parts')
-  @OncePerKey()
+  @OncePerKey('part_')
   @HttpCode(200)
   @ApiOperation({ summary: 'Add a part to an upload' })
   @ApiConsumes('multipart/form-data')
@@ -79,7 +90,7 @@ export class UploadsController {
   }
 
   @Post(':upload_id/complete')
-  @OncePerKey()
+  @OncePerKey('upload_')
   @HttpCode(200)
   @ApiOperation({ summary: 'Join the parts of an upload into a file' })
   @ApiResponse({ status: 200, standardSchema: uploadSchema })

@@ -10,6 +10,7 @@ import { FilesService, type StoredFile } from '../files/files.service.js';
 import type { BlobInfo } from '../storage/blob.store.js';
 import { BlobsService, type BlobWriter } from '../storage/blobs.service.js';
 import { DatabaseClock } from '../database/clock.js';
+import { noteSubject } from '../idempotency/subjects.js';
 import { type UploadPartRow, UploadRepository, type UploadRow } from './upload.repository.js';
 import {
   type CompleteUploadRequest,
@@ -45,6 +46,13 @@ function present(
   };
 }
 
+const presentPart = (part: Pick<UploadPartRow, 'id' | 'createdAt' | 'uploadId'>): UploadPartObject => ({
+  id: part.id,
+  object: 'upload.part',
+  created_at: toUnix(part.createdAt),
+  upload_id: part.uploadId,
+});
+
 const closed = (id: string, state: UploadState): ApiError =>
   new ApiError('invalid_upload', `Upload '${id}' is ${state}; only a pending upload can be changed.`);
 
@@ -68,9 +76,10 @@ export class UploadsService {
         { param: 'bytes' },
       );
     }
-    const createdAt = this.clock.now();
+    const [id, createdAt] = [newId.upload(), this.clock.now()];
+    await noteSubject(id);
     const row = await this.uploads.insert({
-      id: newId.upload(),
+      id,
       projectId,
       filename: safeFileName(request.filename),
       purpose: request.purpose,
@@ -97,6 +106,7 @@ export class UploadsService {
       blobSha256: blob.sha256,
       createdAt: this.clock.now(),
     };
+    await noteSubject(part.id);
     const added = await this.uploads.addPart(part, ({ bytes, count }) => {
       if (count >= MAX_PARTS) {
         throw new ApiError('invalid_upload', `Upload '${id}' has ${count} parts already; no more are taken.`);
@@ -110,7 +120,28 @@ export class UploadsService {
       }
     });
     if (!added) await this.refuse(projectId, id);
-    return { id: part.id, object: 'upload.part', created_at: toUnix(part.createdAt), upload_id: id };
+    return presentPart(part);
+  }
+
+  async retrieve(projectId: string, id: string): Promise<UploadObject> {
+    const upload = await this.find(projectId, id);
+    const file = upload.fileId === null ? null : await this.files.get(projectId, upload.fileId);
+    return present(upload, stateAt(upload, this.clock.now()), file, this.files);
+  }
+
+  /** 404 unless it was completed. */
+  async retrieveCompleted(projectId: string, id: string): Promise<UploadObject> {
+    const upload = await this.retrieve(projectId, id);
+    if (upload.status !== 'completed') throw notFound.upload(id);
+    return upload;
+  }
+
+  /** 404 unless the upload, of which it is a part, is open. */
+  async retrievePart(projectId: string, uploadId: string, id: string): Promise<UploadPartObject> {
+    const upload = await this.findOpen(projectId, uploadId);
+    const part = (await this.uploads.parts(upload.id)).find((each) => each.id === id);
+    if (!part) throw notFound.upload(uploadId);
+    return presentPart(part);
   }
 
   /** Joins the parts into a file. Of two that complete the same upload one is refused. */
@@ -118,6 +149,7 @@ export class UploadsService {
     const upload = await this.findOpen(projectId, id);
     const parts = inOrder(request.part_ids, await this.uploads.parts(id));
     checkSum(upload, parts);
+    await noteSubject(id);
     // The parts count until the file takes their place, so the file needs no room of its own.
     const completed = await this.blobs.within(null, async (writer) => {
       const draft = this.files.draft(projectId, {
