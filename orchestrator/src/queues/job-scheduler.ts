@@ -64,11 +64,6 @@ export class JobScheduler {
     );
   }
 
-  /** Ends a schedule made by `every`. False when there was none. */
-  async cancelEvery(queue: QueueName, jobName: string): Promise<boolean> {
-    return this.queue(queue).removeJobScheduler(jobName);
-  }
-
   /** Asks for one job. Resolves when it is on disk. */
   async add(queue: QueueName, jobName: string, payload: object, options: AddOptions = {}): Promise<void> {
     this.processors.assertHandled(queue, jobName);

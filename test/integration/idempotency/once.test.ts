@@ -1,91 +1,15 @@
 /** What a request with an `Idempotency-Key` does, and what its repeats get. */
-import type { InjectOptions } from 'fastify';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { IdempotencyRepository } from '../../../orchestrator/src/idempotency/idempotency.repository.js';
-import { UploadRepository } from '../../../orchestrator/src/uploads/upload.repository.js';
-import { FileRepository } from '../../../orchestrator/src/files/file.repository.js';
+import { describe, expect, it, vi } from 'vitest';
 import { ContainersService } from '../../../orchestrator/src/containers/containers.service.js';
+import { IdempotencyRepository } from '../../../orchestrator/src/idempotency/idempotency.repository.js';
 import { ResponsesService } from '../../../orchestrator/src/responses/responses.service.js';
 import { RetentionService } from '../../../orchestrator/src/retention/retention.service.js';
 import { eventually } from '../../support/api.js';
-import { type AdminApp, type Answer, type Body, startAdminApp } from '../admin/admin-app.js';
+import type { Answer } from '../admin/admin-app.js';
+import { form, newKey, post, project, replayed, rows, server } from './keyed-requests.js';
 
-let server: AdminApp;
-let project: { readonly id: string; readonly key: string };
-beforeAll(async () => {
-  server = await startAdminApp();
-});
-afterAll(() => server?.stop());
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await server.prisma.idempotencyKey.deleteMany();
-});
-
-const UPLOAD = { filename: 'a.txt', bytes: 6, purpose: 'user_data', mime_type: 'text/plain' };
 const RUN = { model: 'python', tools: [{ type: 'code_interpreter', container: { type: 'auto' } }] };
-
-let count = 0;
-const newKey = () => `key-${(count += 1)}`;
-
-interface Sent {
-  readonly auth?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: InjectOptions['payload'];
-}
-
-async function post(key: string | undefined, path: string, sent: Sent = {}): Promise<Answer> {
-  const reply = await server.app.inject({
-    method: 'POST',
-    url: `/v1${path}`,
-    headers: {
-      authorization: `Bearer ${sent.auth ?? project.key}`,
-      ...(key === undefined ? {} : { 'idempotency-key': key }),
-      ...sent.headers,
-    },
-    ...(sent.body === undefined ? {} : { payload: sent.body }),
-  });
-  const isJson = String(reply.headers['content-type']).includes('json');
-  return {
-    status: reply.statusCode,
-    headers: reply.headers,
-    text: reply.body,
-    body: (isJson ? reply.json() : null) as Body,
-  };
-}
-
-const replayed = ({ headers }: Answer) => headers['idempotent-replayed'];
-
-function form(content: string, purpose = 'user_data'): Sent {
-  count += 1;
-  const boundary = `b${count}`;
-  const parts = [
-    `--${boundary}\r\ncontent-disposition: form-data; name="purpose"\r\n\r\n${purpose}\r\n`,
-    `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\n${content}\r\n`,
-    `--${boundary}--\r\n`,
-  ];
-  return {
-    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
-    body: (purpose === 'none' ? parts.slice(1) : parts).join(''),
-  };
-}
-
-function partForm(content: string): Sent {
-  const { headers, body } = form(content, 'none');
-  return { headers, body: String(body).replace('name="file"', 'name="data"') };
-}
-
-const rows = () => server.prisma.idempotencyKey.findMany({ where: { projectId: project.id } });
-/** As if the server that ran it had ended a while ago, without a word. */
-const abandon = (data: object = {}) =>
-  server.prisma.idempotencyKey.updateMany({
-    where: { projectId: project.id },
-    data: { outcome: null, reply: null, status: null, leaseUntil: new Date(0), ...data },
-  });
-
-beforeAll(async () => {
-  project = await server.project();
-});
 
 describe('a repeat', () => {
   it.each([
@@ -236,121 +160,6 @@ describe('a repeat', () => {
     expect([shown.status, shown.body.id, replayed(shown)]).toEqual([200, run.body.id, 'true']);
   });
 });
-
-describe('after a server that died in the middle', () => {
-  it('what it had made is shown, not made again', async () => {
-    for (const [path, body] of [
-      ['/containers', { name: 'a' }],
-      ['/conversations', {}],
-      ['/responses', { model: 'python', input: '1 + 1' }],
-      ['/uploads', UPLOAD],
-    ] as const) {
-      const key = newKey();
-      const first = await post(key, path, { body });
-      await abandon();
-      const again = await post(key, path, { body });
-      expect([again.status, again.body.id, replayed(again)]).toEqual([200, first.body.id, 'true']);
-    }
-    const key = newKey();
-    const { body: file } = await post(key, '/files', form('of a crash'));
-    await abandon({ fingerprint: null });
-    expect((await post(key, '/files', form('of a crash'))).body.id).toBe(file.id);
-  });
-
-  it('what is added to something is shown as well', async () => {
-    const { body: container } = await post(undefined, '/containers', { body: { name: 'a' } });
-    const { body: upload } = await post(undefined, '/uploads', { body: UPLOAD });
-    const adds = [
-      [`/containers/${container.id}/files`, () => form('of a container', 'none')],
-      [`/uploads/${upload.id}/parts`, () => partForm('part 7')],
-    ] as const;
-    const made: Body[] = [];
-    for (const [path, body] of adds) {
-      const key = newKey();
-      const first = await post(key, path, body());
-      expect(first.status, first.text).toBe(200);
-      await abandon({ fingerprint: null });
-      const again = await post(key, path, body());
-      expect([again.body, replayed(again)]).toEqual([first.body, 'true']);
-      made.push(again.body);
-    }
-    const key = newKey();
-    const complete = () => post(key, `/uploads/${upload.id}/complete`, { body: { part_ids: [made[1]!.id] } });
-    const first = await complete();
-    await abandon();
-    const again = await complete();
-    expect([again.body, replayed(again)]).toEqual([first.body, 'true']);
-    expect(again.body).toMatchObject({ status: 'completed', file: { bytes: 6 } });
-  });
-
-  it('an upload that it had not completed is completed by the repeat', async () => {
-    const { body: upload } = await post(undefined, '/uploads', { body: UPLOAD });
-    const { body: part } = await post(undefined, `/uploads/${upload.id}/parts`, partForm('part 8'));
-    const { complete } = UploadRepository.prototype;
-    const key = newKey();
-    const ask = () => post(key, `/uploads/${upload.id}/complete`, { body: { part_ids: [part.id] } });
-    vi.spyOn(IdempotencyRepository.prototype, 'forget').mockResolvedValue();
-    vi.spyOn(UploadRepository.prototype, 'complete').mockRejectedValue(new Error('the server died'));
-    expect((await ask()).status).toBe(500);
-    vi.spyOn(UploadRepository.prototype, 'complete').mockImplementation(complete);
-    await abandon();
-    const again = await ask();
-    expect([again.status, again.body['status'], replayed(again)]).toEqual([200, 'completed', undefined]);
-  });
-
-  it('what it had not made is made by the repeat, once', async () => {
-    const key = newKey();
-    const body = { name: 'never' };
-    const first = await post(key, '/containers', { body });
-    await server.prisma.container.delete({ where: { id: first.body.id } });
-    await abandon();
-    const all = await Promise.all([1, 2, 3].map(() => post(key, '/containers', { body })));
-    expect(all.filter(({ status }) => status === 200).length).toBeGreaterThan(0);
-    expect(await server.prisma.container.count({ where: { name: 'never' } })).toBe(1);
-  });
-
-  it('what it was about to make is noted, and nothing that is made by the way', async () => {
-    const note = vi.spyOn(IdempotencyRepository.prototype, 'note');
-    const { body: file } = await post(undefined, '/files', form('for a response'));
-    const { body: container } = await post(undefined, '/containers', { body: { name: 'a' } });
-    const { body: upload } = await post(undefined, '/uploads', { body: UPLOAD });
-    const auto = { type: 'auto', file_ids: [file.id] };
-    const run = { model: 'python', input: 'print:1', tools: [{ type: 'code_interpreter', container: auto }] };
-    for (const [path, sent] of [
-      ['/responses', { body: run }],
-      ['/responses', { body: { ...run, store: false } }],
-      ['/containers', { body: { name: 'b', file_ids: [file.id] } }],
-      [`/containers/${container.id}/files`, form('noted', 'none')],
-      [`/containers/${container.id}/files`, { body: { file_id: file.id } }],
-      [`/containers/${container.id}/executions`, { body: { code: 'write:/mnt/data/a.txt:1' } }],
-      ['/uploads', { body: UPLOAD }],
-      [`/uploads/${upload.id}/parts`, partForm('part 9')],
-    ] as const) {
-      note.mockClear();
-      const { status, body } = await post(newKey(), path, sent);
-      // A name that is taken is tried, too.
-      expect([path, status, note.mock.lastCall?.[2]]).toEqual([path, 200, body.id]);
-      const kinds = note.mock.calls.map(([, , id]) => id.slice(0, 4));
-      expect(new Set(kinds)).toEqual(new Set([body.id.slice(0, 4)]));
-    }
-  });
-
-  it('what it was about to make is known by then', async () => {
-    const noted: (string | null)[] = [];
-    const running = async () => (await rows()).find(({ outcome }) => outcome === null)?.subject ?? null;
-    const { insert } = FileRepository.prototype;
-    vi.spyOn(FileRepository.prototype, 'insert').mockImplementation(async function (
-      this: FileRepository,
-      row,
-    ) {
-      noted.push(await running(), row.id);
-      return insert.call(this, row);
-    });
-    const { body } = await post(newKey(), '/files', form('noted'));
-    expect(noted).toEqual([body.id, body.id]);
-  });
-});
-
 describe('a client that leaves', () => {
   it('before its run ends has it done again by the repeat', async () => {
     const key = newKey();
