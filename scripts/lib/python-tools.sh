@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the tests use of Python: virtual environments of exactly the packages in a lock file.
+# What tests and checks use of Python: virtual environments of exactly the packages in a lock file.
 
 # python_client: the official Python client, for the contract tests; sets TEST_PYTHON.
 python_client() {
@@ -13,12 +13,19 @@ python_fuzzer() {
   TEST_FUZZER=$DATA_DIR/fuzz-venv/bin/schemathesis
 }
 
-# python_venv NAME LOCK MODULE WHAT: makes it below DATA_DIR if it is missing or not of this lock file.
+# python_shellcheck: checks shell scripts, for scripts/lint; sets SHELLCHECK.
+python_shellcheck() {
+  python_venv shellcheck-venv scripts/lib/shellcheck.lock '' 'ShellCheck, which checks shell scripts'
+  SHELLCHECK=$DATA_DIR/shellcheck-venv/bin/shellcheck
+}
+
+# python_venv NAME LOCK MODULE WHAT: makes it below DATA_DIR if it is missing or not of this lock file. MODULE:
+# one of its packages, to see that it works; may be empty.
 python_venv() {
   local dir=$DATA_DIR/$1 lock=$ROOT_DIR/$2 log=$DATA_DIR/$1.log python stamp
   python=$(python_bin) || die 'there is no Python 3.9 or newer' 'apt-get install -y python3'
   stamp=$({ cat "$lock" && "$python" -VV && echo "$dir"; } | short_hash)
-  if [ "$(cat "$dir/.stamp" 2>/dev/null)" = "$stamp" ] && "$dir/bin/python" -c "import $3" 2>/dev/null; then return 0; fi
+  if [ "$(cat "$dir/.stamp" 2>/dev/null)" = "$stamp" ] && "$dir/bin/python" -c "${3:+import $3}" 2>/dev/null; then return 0; fi
   mkdir -p "$DATA_DIR"
   : >"$log"
   rm -rf "$dir"
