@@ -12,11 +12,7 @@ import { SandboxError } from '../sandboxes/sandbox.driver.js';
 import type { ByteRange } from '../storage/blob.store.js';
 import { BlobsService, isContentGone } from '../storage/blobs.service.js';
 import { StorageBudget, type StorageGrant } from '../storage/storage-budget.js';
-import {
-  ContainerFileRepository,
-  type ContainerFileRow,
-  type NewContainerFile,
-} from './container-file.repository.js';
+import { ContainerFileRepository, type ContainerFileRow } from './container-file.repository.js';
 import type { ContainerRow } from './container.repository.js';
 import type { ContainerFileObject } from './container.schema.js';
 import { presentContainerFile } from './container.presenter.js';

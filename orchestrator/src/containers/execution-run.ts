@@ -103,8 +103,10 @@ export class ExecutionRun {
       return null;
     } catch (error) {
       this.cause = error;
-      this.note({ code: 'sandbox_failed', message: this.explain(error) });
-      return 'failed';
+      const isMemory = error instanceof SandboxError && error.outOfMemory;
+      if (isMemory) this.stateLost = true;
+      this.note({ code: isMemory ? 'out_of_memory' : 'sandbox_failed', message: this.explain(error) });
+      return isMemory ? 'out_of_memory' : 'failed';
     } finally {
       void turn.then((endTurn) => endTurn());
     }

@@ -208,12 +208,16 @@ export type SandboxErrorCode =
 
 export class SandboxError extends Error {
   override readonly name = 'SandboxError';
+  /** With `gone`: user code took more memory than there was, and the host ended all of it. */
+  readonly outOfMemory: boolean;
+
   constructor(
     readonly code: SandboxErrorCode,
     message: string,
-    options?: { cause?: unknown },
+    options?: { cause?: unknown; outOfMemory?: boolean },
   ) {
     super(message, options);
+    this.outOfMemory = options?.outOfMemory ?? false;
   }
 }
 

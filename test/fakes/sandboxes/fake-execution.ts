@@ -25,7 +25,7 @@ export interface FakeWorld {
   readonly stop: AbortSignal;
   /** Aborted when the sandbox dies. */
   readonly death: AbortSignal;
-  readonly die: () => void;
+  readonly die: (error?: SandboxError) => void;
 }
 
 /** Thrown inside to end the program early. */
@@ -139,6 +139,8 @@ export class FakeExecution {
         throw new Ended('kernel_died', true);
       case 'end':
         return this.world.die();
+      case 'burst':
+        return this.world.die(new SandboxError('gone', 'it needed too much', { outOfMemory: true }));
     }
   }
 
@@ -179,7 +181,9 @@ export class FakeExecution {
   }
 
   private checkDeath(): void {
-    if (this.world.death.aborted) throw new SandboxError('gone', 'the sandbox has ended');
+    const { aborted, reason } = this.world.death;
+    if (!aborted) return;
+    throw reason instanceof SandboxError ? reason : new SandboxError('gone', 'the sandbox has ended');
   }
 
   private output(type: 'stdout' | 'stderr', text: string): void {

@@ -15,11 +15,11 @@
  *   deaf:MS                      nothing ends it but the end of the sandbox
  *   flood:BYTES                  output
  *   oom  die                     the kernel is killed: for memory, or for no known reason
- *   end                          the whole sandbox dies
+ *   end  burst                   the whole sandbox dies: for no known reason, or for memory
  */
 export type Statement =
   | { readonly verb: 'print' | 'stderr' | 'result' | 'display'; readonly text: string }
-  | { readonly verb: 'image' | 'oom' | 'die' | 'end' }
+  | { readonly verb: 'image' | 'oom' | 'die' | 'end' | 'burst' }
   | { readonly verb: 'set'; readonly name: string; readonly value: string }
   | { readonly verb: 'get'; readonly name: string }
   | { readonly verb: 'write' | 'forge'; readonly path: string; readonly text: string }
@@ -49,6 +49,7 @@ function parseLine(line: string): Statement | undefined {
     case 'oom':
     case 'die':
     case 'end':
+    case 'burst':
       return { verb };
     case 'set':
       return { verb, name: first, value: second };

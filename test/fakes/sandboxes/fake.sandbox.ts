@@ -64,8 +64,8 @@ export class FakeMachine {
     return this.ending.signal;
   }
 
-  die(): void {
-    this.ending.abort();
+  die(error?: SandboxError): void {
+    this.ending.abort(error);
   }
 
   /** What a lost connection does to running code. */
@@ -84,7 +84,14 @@ export class FakeMachine {
       this.stop = new AbortController();
       const both = AbortSignal.any([stop, this.stop.signal]);
       const { files, variables, death } = this;
-      const world = { files, variables, emit, stop: both, death, die: () => this.die() };
+      const world = {
+        files,
+        variables,
+        emit,
+        stop: both,
+        death,
+        die: (error?: SandboxError) => this.die(error),
+      };
       await new FakeExecution(world, options).run(code);
     });
     this.lastTurn = turn.catch(() => undefined);

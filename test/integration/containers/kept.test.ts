@@ -284,3 +284,18 @@ describe('an execution', () => {
     expect(next.body.data.map((row) => row.id)).toEqual([`exec_2_${id}`]);
   });
 });
+
+describe('code whose sandbox the host ended for its memory', () => {
+  it('is out of memory, and the next code runs with the files of before', async () => {
+    const { key, id } = await container();
+    await run(key, id, 'set:n=3', 'write:/mnt/data/before.csv:1');
+    const ended = await run(key, id, 'write:/mnt/data/lost.csv:1', 'burst');
+    expect([ended['status'], ended['state_lost']]).toEqual(['out_of_memory', true]);
+    expect(ended['outputs']).toEqual([
+      { type: 'notice', code: 'out_of_memory', message: 'it needed too much' },
+    ]);
+    const next = await run(key, id, 'get:n');
+    expect([next['state_lost'], notices(next)]).toEqual([true, ['state_lost']]);
+    expect(await paths(key, id)).toEqual(['/mnt/data/before.csv']);
+  });
+});

@@ -6,7 +6,6 @@ import { IdempotencyRepository } from '../../../orchestrator/src/idempotency/ide
 import { ResponsesService } from '../../../orchestrator/src/responses/responses.service.js';
 import { RetentionService } from '../../../orchestrator/src/retention/retention.service.js';
 import { eventually } from '../../support/api.js';
-import type { Answer } from '../admin/admin-app.js';
 import { form, newKey, post, project, replayed, rows, server } from './keyed-requests.js';
 
 const RUN = { model: 'python', tools: [{ type: 'code_interpreter', container: { type: 'auto' } }] };

@@ -46,7 +46,7 @@ answer(json.loads(subprocess.run([sys.executable, '-I', '-S', '-c', program], ca
         (error: Error) => error.message,
       );
       // Its copies of the kernel's memory may outrun the supervisor; then the host's limit ends it.
-      expect(outcome).toMatch(/^(timed_out|kernel_died|out_of_memory)$|ran out of memory/);
+      expect(outcome).toMatch(/^(timed_out|kernel_died|out_of_memory)$|needed more memory/);
       await bench.expectAlive();
       const left = await bench.ask<number>(`answer(len([p for p in os.listdir('/proc') if p.isdigit()]))`);
       expect(left).toBeLessThan(20);

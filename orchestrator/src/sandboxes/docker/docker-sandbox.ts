@@ -201,6 +201,10 @@ export class DockerSandbox implements Sandbox {
 
   private outOfMemory(): SandboxError {
     const mebibytes = Math.round(this.spec.memoryBytes / 1_048_576);
-    return goneError(`the sandbox ran out of memory (limit ${mebibytes} MiB) and was ended by the host`);
+    return new SandboxError(
+      'gone',
+      `The code and what it started needed more memory than the container has (${mebibytes} MiB), and the host ended them all. Variables are lost, and files that this code wrote; earlier files are kept.`,
+      { outOfMemory: true },
+    );
   }
 }
