@@ -61,6 +61,7 @@ function makeDriver(env: Env, dataDir: string): SandboxDriver {
     channelDir: resolve(env.SANDBOX_CHANNEL_DIR ?? join(dataDir, 'sandboxes')),
     installationId: installationId(dataDir),
     maxProcesses: env.SANDBOX_MAX_PROCESSES,
+    preload: env.SANDBOX_PRELOAD,
     ...(env.SANDBOX_CPUS === undefined ? {} : { cpus: env.SANDBOX_CPUS }),
     ...(env.SANDBOX_CGROUP_PARENT === undefined ? {} : { cgroupParent: env.SANDBOX_CGROUP_PARENT }),
     floorBytes: env.MEMORY_FLOOR_BYTES,

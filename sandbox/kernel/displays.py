@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import os
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -22,6 +23,8 @@ class Outputs:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self.pid = os.getpid()
+        """Of the kernel: processes that user code forked have no pictures to show."""
         self.max_images = 0
         self.max_image_bytes = 0
         self._images = 0

@@ -49,7 +49,7 @@ def _hand_over(manager: Any) -> None:
 
     figure = manager.canvas.figure
     try:
-        if id(figure) not in _shown and _outputs is not None and os.getpid() == _owner:
+        if id(figure) not in _shown and _outputs is not None and os.getpid() == _outputs.pid:
             _emit(figure)
     finally:
         Gcf.destroy(manager)
@@ -80,11 +80,11 @@ def _displayed(figure: Any) -> bytes:
 
 
 def install(shell: Any, outputs: Outputs) -> None:
-    """Called once by serve.py when matplotlib is there."""
-    global _outputs, _owner
+    """Called by serve.py when matplotlib is imported, and by %matplotlib. Figures of forked processes go nowhere."""
+    global _outputs
     import matplotlib
 
-    _outputs, _owner = outputs, os.getpid()
+    _outputs = outputs
     # Also for code that asks for plain Agg, as much code for servers does.
     FigureCanvasAgg.manager_class = FigureManager  # type: ignore[assignment]
     matplotlib.use(BACKEND)
@@ -99,6 +99,3 @@ def end_of_cell() -> None:
     if "matplotlib.pyplot" in sys.modules:
         show()
     _shown.clear()
-
-
-_owner = os.getpid()

@@ -1,4 +1,4 @@
-"""Start of the kernel, by the supervisor (forking.py): python -P -s main.py, channel on descriptor 3.
+"""Start of the kernel, by the supervisor (forking.py): python -P -s main.py MODULES, channel on descriptor 3.
 
 The package gets a name of its own, so that a user's `kernel.py` can still be imported.
 """
@@ -19,7 +19,8 @@ def main() -> None:
     package = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = package
     spec.loader.exec_module(package)
-    importlib.import_module(f"{NAME}.serve").serve()
+    preload = [name for name in sys.argv[1].split(",") if name] if len(sys.argv) > 1 else []
+    importlib.import_module(f"{NAME}.serve").serve(preload)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
 """The kernel's life: get ready, then run what the supervisor sends, one cell after the other."""
 
+import contextlib
 import faulthandler
 import importlib
 import os
 import site
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from .channel import Channel, Header
+from .imports import when_imported
 from .interrupts import Interrupts
 from .streams import Streams
 
-_PRELOADED = ("numpy", "pandas", "matplotlib.pyplot")
 
-
-def serve() -> None:
+def serve(preload: Sequence[str]) -> None:
+    """`preload`: modules to import before the kernel is ready."""
     interrupts = Interrupts()
     interrupts.install()
     channel = Channel(3, interrupts)
-    kernel = Kernel(channel, interrupts)
+    kernel = Kernel(channel, interrupts, preload)
     channel.send({"t": "ready"})
     pid = os.getpid()
     while os.getpid() == pid:
@@ -32,7 +34,7 @@ def serve() -> None:
 
 
 class Kernel:
-    def __init__(self, channel: Channel, interrupts: Interrupts) -> None:
+    def __init__(self, channel: Channel, interrupts: Interrupts, preload: Sequence[str]) -> None:
         from .displays import Outputs
         from .shell import make_shell
 
@@ -44,7 +46,8 @@ class Kernel:
         self._outputs = outputs = Outputs(channel)
         self._streams = Streams(lambda: outputs.receipts > 0 and not channel.seen(outputs.receipts))
         self._shell = make_shell(self._outputs)
-        self._preload()
+        when_imported("matplotlib", self._install_figures)
+        self._preload(preload)
         self._open_user_paths()
 
     def handle(self, header: Header, payload: bytes) -> None:
@@ -103,14 +106,17 @@ class Kernel:
         reseed()
         self._channel.send({"t": "configured"})
 
-    def _preload(self) -> None:
+    def _preload(self, names: Sequence[str]) -> None:
         """The slow imports, before anybody waits. None of them has to be installed."""
-        for name in _PRELOADED:
+        for name in names:
             try:
                 importlib.import_module(name)
             except ImportError:
                 continue
-        if "matplotlib.pyplot" in sys.modules:
+
+    def _install_figures(self) -> None:
+        # A user's own package of that name has no figures that we know.
+        with contextlib.suppress(Exception):
             figures: Any = importlib.import_module(f"{__package__}.figures")
             figures.install(self._shell, self._outputs)
 

@@ -81,7 +81,7 @@ def start_kernel(options: Options, environment: dict[str, str]) -> KernelEnds:
         privileges.become_user(options.uid, options.gid, options.max_processes, options.max_open_files)
         os.chdir(options.data)
         # -P: the working directory and the script's are no places to import from; -s: nor is $HOME.
-        os.execve(options.python, [options.python, "-P", "-s", options.kernel], environment)
+        os.execve(options.python, [options.python, "-P", "-s", options.kernel, options.preload], environment)
 
     pid = _child(work)
     theirs.close()

@@ -22,6 +22,8 @@ class Options:
     python: str = sys.executable
     """Interpreter of the kernel."""
     kernel: str = os.path.join(os.path.dirname(HERE), "kernel", "main.py")
+    preload: str = "numpy,pandas,matplotlib.pyplot"
+    """Modules that a kernel has imported when it is ready, separated by commas; those that are not there are left out."""
     scratch: str = "/tmp:/dev/shm"
     """Directories in memory that are emptied after out-of-memory, separated by colons."""
     memory_bytes: int = 0

@@ -87,6 +87,15 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
     await driver.close();
   });
 
+  it('has imported what was asked for, and nothing else', async () => {
+    const driver = here.newDriver({ preload: ['json.tool', 'numpy'] });
+    const sandbox = await driver.create(SPEC);
+    const code = `import sys; [name in sys.modules for name in ('json.tool', 'numpy', 'pandas')]`;
+    expect((await run(sandbox, code)).result).toBe('[True, True, False]');
+    await driver.destroy(sandbox.id);
+    await driver.close();
+  });
+
   // A containerd that is killed while it starts or removes a container leaves such cgroups.
   it('gives up cgroups that belong to no container, and no other', async () => {
     const driver = here.newDriver();

@@ -3,7 +3,7 @@
 SANDBOX_TEST=native  (default) the supervisor as a plain child process of ours, in temporary directories.
                      Needs root, a free uid 1000 and a Python with IPython: SANDBOX_TEST_PYTHON.
 SANDBOX_TEST=docker  a container as the orchestrator makes it, on SANDBOX_RUNTIME, from SANDBOX_IMAGE,
-                     with this tree's sandbox/ mounted over the image's. Both may come from data/engine/env.
+                     with this tree's supervisor and kernel mounted over the image's. Both may come from data/engine/env.
 """
 
 import os
@@ -108,7 +108,9 @@ class Sandbox:
         run += ["--security-opt=no-new-privileges", "--memory=1280m", "--pids-limit=1024"]
         run += ["--ulimit=nofile=4096", "--hostname=sandbox", "-e", f"SANDBOX_DISK_MOUNTS=/mnt/data={self._disk}"]
         run += ["-v", f"{self.directory}/data:/mnt/data", "-v", f"{self.directory}/run:/run/sandbox"]
-        run += ["-v", f"{ROOT}/sandbox:/opt/sandbox:ro", "--tmpfs=/tmp:rw,nosuid,nodev,size=256m,mode=1777"]
+        for part in ("supervisor", "kernel"):
+            run += ["-v", f"{ROOT}/sandbox/{part}:/opt/sandbox/{part}:ro"]
+        run += ["--tmpfs=/tmp:rw,nosuid,nodev,size=256m,mode=1777"]
         run += ["-w", "/", "--entrypoint", SETTINGS.get("SANDBOX_TEST_GUEST_PYTHON", "python3"), SETTINGS["SANDBOX_IMAGE"]]
         return [*run, "-I", "/opt/sandbox/supervisor/main.py", *self._options]
 

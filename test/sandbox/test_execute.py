@@ -1,9 +1,10 @@
 """Running code: state, values, pictures, errors, order, changed files."""
 
 import time
+import unittest
 
 from client import Client, Failed
-from harness import SandboxTest
+from harness import Sandbox, SandboxTest, require
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -268,3 +269,34 @@ class Pictures(SandboxTest):
         self.assertGreater(len(self.client.run(code).images()[0]), 1 << 20)
         result = self.client.run("display(im)", max_image_bytes=1_000_000)
         self.assertEqual((result.images(), result.notices()), ([], ["image_dropped"]))
+
+
+class Preload(unittest.TestCase):
+    def setUp(self) -> None:
+        require()
+
+    def test_what_is_named_is_there_before_the_first_execution(self) -> None:
+        with Sandbox() as sandbox:
+            seen = sandbox.client.run("import sys; [name in sys.modules for name in ('numpy', 'pandas', 'matplotlib.pyplot')]")
+            self.assertEqual(seen.text("result"), "[True, True, True]")
+
+    def test_nothing_and_figures_are_shown_all_the_same(self) -> None:
+        with Sandbox(preload="") as sandbox:
+            seen = sandbox.client.run("import sys; [name in sys.modules for name in ('numpy', 'pandas', 'matplotlib')]")
+            self.assertEqual(seen.text("result"), "[False, False, False]")
+            result = sandbox.client.run("import pandas as pd\npd.Series([1, 2]).plot();")
+            self.assertEqual((len(result.images()), result.text("stderr"), result.of("error")), (1, "", []))
+            again = sandbox.client.run("import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); print('after')")
+            self.assertEqual((len(again.images()), again.text()), (1, "after\n"))
+
+    def test_figures_of_a_child_that_imports_them_go_nowhere(self) -> None:
+        code = "import os\npid = os.fork()\nif pid == 0:\n    import matplotlib.pyplot as plt\n    plt.plot([1]); plt.show(); os._exit(0)\nos.waitpid(pid, 0)[1]"
+        with Sandbox(preload="") as sandbox:
+            result = sandbox.client.run(code)
+            self.assertEqual((result.text("result"), result.images()), ("0", []))
+            self.assertEqual(len(sandbox.client.run("import matplotlib.pyplot as plt\nplt.plot([1]);").images()), 1)
+
+    def test_a_package_of_the_user_with_that_name_is_imported_as_it_is(self) -> None:
+        with Sandbox(preload="numpy") as sandbox:
+            result = sandbox.client.run("open('matplotlib.py', 'w').write('mine = 1')\nimport matplotlib\nmatplotlib.mine")
+            self.assertEqual((result.text("result"), result.of("error")), ("1", []))

@@ -65,6 +65,7 @@ export async function checkSandboxes(env: Env, dataDir: string): Promise<Finding
     // Its own name, so that a server that runs is not disturbed.
     installationId: `doctor-${process.pid}`,
     maxProcesses: env.SANDBOX_MAX_PROCESSES,
+    preload: env.SANDBOX_PRELOAD,
     floorBytes: env.MEMORY_FLOOR_BYTES,
     headroomBytes: env.SANDBOX_HEADROOM_BYTES,
     startTimeoutMs: env.SANDBOX_START_TIMEOUT_MS,

@@ -53,6 +53,17 @@ const text = (sentence: string, unit = 'text') =>
 const word = (fallback: string, sentence: string, unit = 'text') =>
   z.string().min(1).default(fallback).meta({ description: sentence, unit, example: fallback });
 
+const moduleNames = (fallback: string, sentence: string) =>
+  z
+    .string()
+    .default(fallback)
+    .refine(
+      (value) => value === 'none' || /^[\w.]+(?:,[\w.]+)*$/.test(value),
+      'expected names such as numpy,pandas, or none',
+    )
+    .transform((value) => (value === 'none' ? [] : value.split(',')))
+    .meta({ description: sentence, unit: 'Python modules, or none', example: fallback });
+
 export const MEMORY_SIZES = ['1g', '4g', '16g', '64g'] as const;
 export type MemorySize = (typeof MEMORY_SIZES)[number];
 
@@ -159,6 +170,10 @@ export const envSchema = z.object({
   SANDBOX_START_TIMEOUT_MS: whole(60_000, 'Longest a sandbox may take to become ready.', 'milliseconds', {
     min: 1000,
   }),
+  SANDBOX_PRELOAD: moduleNames(
+    'numpy,pandas,matplotlib.pyplot',
+    'What Python has imported when a sandbox is ready. With none a sandbox takes a third of the time to start and less memory, and the first import of each takes a second or two.',
+  ),
   SANDBOX_DATA_BYTES: bytes('2g', 'Size limit of /mnt/data in one container.'),
   SANDBOX_MAX_FILES: whole(10_000, 'Most files kept for one container.', 'count', { min: 1 }),
   SANDBOX_MAX_PROCESSES: whole(128, 'Most processes and threads of user code in one sandbox.', 'count', {

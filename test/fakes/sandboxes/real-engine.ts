@@ -61,6 +61,8 @@ export class TestInstallation {
       channelDir: this.channelDir,
       installationId: this.id,
       maxProcesses: DEFAULTS.SANDBOX_MAX_PROCESSES,
+      // Imports are most of what a start costs.
+      preload: [],
       floorBytes: DEFAULTS.MEMORY_FLOOR_BYTES,
       headroomBytes: DEFAULTS.SANDBOX_HEADROOM_BYTES,
       startTimeoutMs: 60_000,

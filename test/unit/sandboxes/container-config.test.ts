@@ -14,6 +14,7 @@ const settings: ContainerSettings = {
   labels: { a: 'b' },
   folders: { channel: '/host/c', data: '/host/d', tmp: '/host/t' },
   maxProcesses: 128,
+  preload: ['numpy', 'polars'],
   headroomBytes: 134_217_728,
   annotations: false,
 };
@@ -95,6 +96,7 @@ describe('what Docker is asked for', () => {
         `SANDBOX_MEMORY_BYTES=${GIB}`,
         'SANDBOX_MAX_FILES=500',
         'SANDBOX_MAX_PROCESSES=128',
+        'SANDBOX_PRELOAD=numpy,polars',
       ]),
     );
   });

@@ -35,6 +35,8 @@ export interface ContainerSettings {
   readonly folders: SandboxFolders;
   /** RLIMIT_NPROC of user code: processes and threads. */
   readonly maxProcesses: number;
+  /** Python modules that are imported when a sandbox is ready. */
+  readonly preload: readonly string[];
   /** CPUs at most, e.g. 1.5; all of the host's if absent. */
   readonly cpus?: number;
   /** Bytes between what is promised to user code and the host's hard limit. */
@@ -110,6 +112,7 @@ function environment(spec: SandboxSpec, settings: ContainerSettings): string[] {
     `SANDBOX_MEMORY_BYTES=${spec.memoryBytes}`,
     `SANDBOX_MAX_FILES=${spec.maxFiles}`,
     `SANDBOX_MAX_PROCESSES=${settings.maxProcesses}`,
+    `SANDBOX_PRELOAD=${settings.preload.join(',')}`,
   ];
 }
 

@@ -41,6 +41,8 @@ export interface DockerDriverOptions {
   readonly installationId: string;
   /** Processes and threads that user code may have. */
   readonly maxProcesses: number;
+  /** Python modules that are imported when a sandbox is ready. */
+  readonly preload: readonly string[];
   /** CPUs per sandbox, e.g. 1.5; no limit if absent. */
   readonly cpus?: number;
   /** The cgroup below which all sandboxes run, or the slice with an engine on systemd. */
@@ -251,13 +253,14 @@ export class DockerSandboxDriver extends SandboxDriver {
   }
 
   private settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
-    const { image, runtime, maxProcesses, headroomBytes, installationId } = this.options;
+    const { image, runtime, maxProcesses, preload, headroomBytes, installationId } = this.options;
     const { cgroupParent, cpus } = this.limits;
     return {
       name: this.nameOf(id),
       image,
       runtime,
       maxProcesses,
+      preload,
       headroomBytes,
       annotations,
       ...(cpus === undefined ? {} : { cpus }),
