@@ -1,5 +1,5 @@
 /** `npm run bench -- --fairness`: what busy containers cost the others; writes bench/results/fairness.json. */
-import { startServer, type TestServer } from '../test/support/server.js';
+import { AS_INSTALLED, startServer, type TestServer } from '../test/support/server.js';
 import { load, machine } from './machine.js';
 import type { Row } from './measure.js';
 import { heading, line, write } from './report.js';
@@ -22,7 +22,7 @@ const rows: Row[] = [];
 const before = load();
 try {
   console.log(heading);
-  server = await startServer({ name: 'bench', env: { SANDBOX_POOL: '1g=2' } });
+  server = await startServer({ name: 'bench', env: { ...AS_INSTALLED, SANDBOX_POOL: '1g=2' } });
   const ratios = await fairness(server, COUNTS, (more) => {
     rows.push(...more);
     for (const row of more) console.log(line(row));

@@ -1,5 +1,5 @@
 /** `npm run bench`: measures, prints a table, writes bench/results/latest.json. */
-import { startServer, type TestServer } from '../test/support/server.js';
+import { AS_INSTALLED, startServer, type TestServer } from '../test/support/server.js';
 import { Client } from './client.js';
 import { load, machine } from './machine.js';
 import type { Row } from './measure.js';
@@ -78,7 +78,7 @@ function ratio(): number | null {
 
 async function main(): Promise<void> {
   console.log(heading);
-  server = await startServer({ name: 'bench', env: { SANDBOX_POOL: `1g=${POOL}` } });
+  server = await startServer({ name: 'bench', env: { ...AS_INSTALLED, SANDBOX_POOL: `1g=${POOL}` } });
   const [running, asking] = [server, new Client(server)];
   client = asking;
   await step('warm create', () => warmCreate(asking, SIZES));

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import OpenAI from 'openai';
 import { ModelEndpoint } from '../test/fakes/model-endpoint/server.js';
-import { startServer, type TestServer } from '../test/support/server.js';
+import { AS_INSTALLED, startServer, type TestServer } from '../test/support/server.js';
 import { MODEL, tokenLatency } from './llm-latency.js';
 import { type Row, summarise, timed } from './measure.js';
 
@@ -135,7 +135,8 @@ export async function responses(sizes: ResponseSizes): Promise<Row[]> {
   const fake = await new ModelEndpoint().start();
   const models = [MODEL, ...Array.from({ length: sizes.runs }, (_, index) => `run-${index}`)];
   const provider = { name: 'fake', base_url: fake.url, models };
-  const env = { SANDBOX_POOL: '1g=2', LOG_LEVEL: 'warn', MODEL_PROVIDERS: JSON.stringify([provider]) };
+  const MODEL_PROVIDERS = JSON.stringify([provider]);
+  const env = { ...AS_INSTALLED, SANDBOX_POOL: '1g=2', LOG_LEVEL: 'warn', MODEL_PROVIDERS };
   const server = await startServer({ name: 'bench-responses', env });
   try {
     const client = new OpenAI({ baseURL: server.url, apiKey: server.apiKey, maxRetries: 0 });

@@ -1,8 +1,9 @@
 /** Sandboxes without the server around them, and what they replace. */
 import { execFileSync } from 'node:child_process';
-import type { Sandbox } from '../orchestrator/src/sandboxes/sandbox.driver.js';
+import { parseEnv } from '../orchestrator/src/config/env.js';
+import type { Sandbox, SandboxDriver } from '../orchestrator/src/sandboxes/sandbox.driver.js';
 import { engineSettings, TestInstallation } from '../test/fakes/sandboxes/real-engine.js';
-import { type Row, rounds, summarise, timed } from './measure.js';
+import { type Row, rounds, summarise } from './measure.js';
 
 const GIB = 1024 ** 3;
 const PROGRAM = 'import numpy, pandas, matplotlib.pyplot';
@@ -28,9 +29,32 @@ export interface Counts {
   readonly yardsticks: number;
 }
 
+async function start(driver: SandboxDriver): Promise<{ sandbox: Sandbox; ms: number }> {
+  const beganAt = performance.now();
+  const sandbox = await driver.create(SPEC);
+  return { sandbox, ms: performance.now() - beganAt };
+}
+
+/** How long starts take with nothing imported. */
+async function bareStarts(installation: TestInstallation, count: number): Promise<number[]> {
+  const driver = installation.newDriver({ preload: [] });
+  try {
+    const times: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const { sandbox, ms } = await start(driver);
+      times.push(ms);
+      await driver.destroy(sandbox.id);
+    }
+    return times;
+  } finally {
+    await driver.close();
+  }
+}
+
 export async function sandboxes(counts: Counts): Promise<Row[]> {
   const installation = new TestInstallation('bench');
-  const driver = installation.newDriver();
+  const driver = installation.newDriver({ preload: parseEnv({}).SANDBOX_PRELOAD });
+  let bare: number[] = [];
   const cold: number[] = [];
   let pings: number[] = [];
   let runs: number[] = [];
@@ -38,14 +62,8 @@ export async function sandboxes(counts: Counts): Promise<Row[]> {
     // The first start on a machine reads the image from the disk; that is counted nowhere.
     await driver.destroy((await driver.create(SPEC)).id);
     for (let index = 0; index < counts.coldStarts; index += 1) {
-      let sandbox: Sandbox | undefined;
-      cold.push(
-        await timed(async () => {
-          sandbox = await driver.create(SPEC);
-        }),
-      );
-      if (!sandbox) throw new Error('there is no sandbox');
-      const live = sandbox;
+      const { sandbox: live, ms } = await start(driver);
+      cold.push(ms);
       if (index === 0) {
         await live.claim();
         await execute(live, '1+1');
@@ -54,6 +72,7 @@ export async function sandboxes(counts: Counts): Promise<Row[]> {
       }
       await driver.destroy(live.id);
     }
+    bare = await bareStarts(installation, counts.coldStarts);
   } finally {
     for (const { id } of await driver.list()) await driver.destroy(id);
     await driver.close();
@@ -63,6 +82,7 @@ export async function sandboxes(counts: Counts): Promise<Row[]> {
     summarise('supervisor: ping', pings, { aim: 3 }),
     summarise('supervisor: 1+1 through driver, socket and kernel', runs, { aim: 3 }),
     summarise('cold start of a sandbox, data stack imported', cold),
+    summarise('cold start of a sandbox, nothing imported', bare),
   ];
 }
 

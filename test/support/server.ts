@@ -44,6 +44,9 @@ export interface ServerOptions {
   readonly name?: string;
 }
 
+/** For what measures sandboxes as users have them; the other tests have nothing imported before it is used. */
+export const AS_INSTALLED = { SANDBOX_PRELOAD: '' } as const;
+
 export interface TestServer extends ServerAddress {
   readonly pid: number;
   /** Ends the process by this signal and starts it again on the same folder and port. */
