@@ -14,7 +14,7 @@ from typing import Protocol
 from . import processes, programs
 from .environment import kernel_environment
 from .faults import report
-from .forking import start_kernel
+from .forking import kill_all_of_user, start_kernel
 from .frames import Header
 from .loop import Loop, Timer
 from .options import Options
@@ -312,6 +312,9 @@ class KernelKeeper:
     def _end_process(self) -> None:
         self._cancel_timer()
         process, self._process = self._process, None
+        if process is not None:
+            processes.send_group(process.pid, signal.SIGKILL)
+        kill_all_of_user(self._options)
         if not processes.kill_all(self._options.uid):
             report("some processes of user code could not be killed")
         if process is not None:

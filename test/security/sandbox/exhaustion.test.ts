@@ -39,6 +39,10 @@ answer(json.loads(subprocess.run([sys.executable, '-I', '-S', '-c', program], ca
         `import subprocess, sys; subprocess.run([sys.executable, '-I', '-S', '-c', BOMB])`,
       ],
       ['of the kernel itself', 'exec(BOMB)'],
+      [
+        'of a small program whose children leave their group',
+        `import subprocess, sys; subprocess.run([sys.executable, '-I', '-S', '-c', BOMB.replace('os.fork()', 'os.fork() or os.setsid()')])`,
+      ],
     ])('costs a fork bomb its own sandbox at most: %s', async (_, code) => {
       const bomb = `BOMB = "import os\\nwhile True:\\n    try: os.fork()\\n    except OSError: pass"`;
       const outcome = await bench.attack(`${bomb}\n${code}`, { timeoutMs: 3_000 }).then(
