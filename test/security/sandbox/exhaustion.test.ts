@@ -121,7 +121,12 @@ except RuntimeError as error: print('stopped:', error)`,
       );
       expect(told.finished).toMatchObject({ status: 'interrupted', stateLost: false, filesTruncated: true });
       expect(told.notices).toContain('files_limit');
+      const beganAt = performance.now();
       expect((await bench.attack('1 + 1', { timeoutMs: 60_000 })).result).toBe('2');
+      // The aim is a second; what a busy machine makes of it is no fault.
+      process.stderr.write(
+        `  1 + 1 after 100,000 files: ${Math.round(performance.now() - beganAt)} ms (aim 1000)\n`,
+      );
       await bench.attack('import shutil; shutil.rmtree("/mnt/data/flood")', { timeoutMs: 120_000 });
       await bench.expectAlive();
     });
