@@ -96,6 +96,6 @@ def install(shell: Any, outputs: Outputs) -> None:
 
 def end_of_cell() -> None:
     """Shows what is still open, whatever backend user code has chosen."""
-    if "matplotlib.pyplot" in sys.modules:
+    if _outputs is not None and "matplotlib.pyplot" in sys.modules:
         show()
     _shown.clear()

@@ -107,12 +107,12 @@ class Kernel:
         self._channel.send({"t": "configured"})
 
     def _preload(self, names: Sequence[str]) -> None:
-        """The slow imports, before anybody waits. None of them has to be installed."""
+        """The slow imports, before anybody waits. None of them has to be installed, or to work."""
         for name in names:
             try:
                 importlib.import_module(name)
-            except ImportError:
-                continue
+            except (Exception, SystemExit) as error:
+                print(f"kernel: {name} was not imported: {error!r}", file=sys.__stderr__)
 
     def _install_figures(self) -> None:
         # A user's own package of that name has no figures that we know.

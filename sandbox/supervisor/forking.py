@@ -55,13 +55,20 @@ def fork_file_worker(options: Options) -> tuple[int, socket.socket]:
 def kill_all_of_user(options: Options) -> None:
     """
     SIGKILL to every process of user code in one call, which no number of them can outrun: with a hundred that
-    compute, each call of ours waits its turn. Nothing is certain after that, for they may stop who calls.
+    compute, each call of ours waits its turn. Nothing is certain after that: where it takes too long, it is given up.
     """
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        return
     if pid == 0:
         # Every page that this touches waits for its turn as well, so it does no more than it must.
         try:
-            os.setresuid(options.uid, options.uid, options.uid)
+            signal.set_wakeup_fd(-1)
+            # The effective uid may signal user code; the others, which are nobody's, keep user code from signalling
+            # this process, and the file workers out of it, whose real uid is 0.
+            nobody = options.uid + 1
+            os.setresuid(nobody, options.uid, nobody)
             os.kill(-1, signal.SIGKILL)
         finally:
             os._exit(0)

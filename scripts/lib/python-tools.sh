@@ -36,7 +36,7 @@ python_venv() {
     on_debian_as_root || die "$python cannot make virtual environments" 'sudo apt-get install -y python3-venv'
     apt_install "$log" 'virtual environments, for the tests' python3-venv
   fi
-  step "Installing $4" "$log" make_venv "$python" "$dir" "$lock"
+  step "Installing $4" "$log" make_venv "$python" "$dir" "$lock" || return
   printf '%s\n' "$stamp" >"$dir/.stamp"
 }
 

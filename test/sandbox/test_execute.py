@@ -289,6 +289,17 @@ class Preload(unittest.TestCase):
             again = sandbox.client.run("import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); print('after')")
             self.assertEqual((len(again.images()), again.text()), (1, "after\n"))
 
+    def test_figures_after_a_look_and_an_import_that_failed(self) -> None:
+        look = "import importlib.util\nimportlib.util.find_spec('matplotlib') is not None"
+        fail = "open('matplotlib.py', 'w').write('1 / 0')\nimport matplotlib"
+        repair = "import os, importlib\nos.unlink('matplotlib.py')\nimportlib.invalidate_caches()"
+        with Sandbox(preload="json.no_such_part,numpy") as sandbox:
+            self.assertEqual(sandbox.client.run(look).text("result"), "True")
+            self.assertEqual(sandbox.client.run(fail).of("error")[0]["name"], "ZeroDivisionError")
+            sandbox.client.run(repair)
+            result = sandbox.client.run("import matplotlib.pyplot as plt\nplt.plot([1]); plt.show(); plt.plot([2]);")
+            self.assertEqual((len(result.images()), result.of("error")), (2, []))
+
     def test_figures_of_a_child_that_imports_them_go_nowhere(self) -> None:
         code = "import os\npid = os.fork()\nif pid == 0:\n    import matplotlib.pyplot as plt\n    plt.plot([1]); plt.show(); os._exit(0)\nos.waitpid(pid, 0)[1]"
         with Sandbox(preload="") as sandbox:

@@ -58,7 +58,7 @@ const moduleNames = (fallback: string, sentence: string) =>
     .string()
     .default(fallback)
     .refine(
-      (value) => value === 'none' || /^[\w.]+(?:,[\w.]+)*$/.test(value),
+      (value) => value === 'none' || /^[A-Za-z_]\w*(?:[.,][A-Za-z_]\w*)*$/.test(value),
       'expected names such as numpy,pandas, or none',
     )
     .transform((value) => (value === 'none' ? [] : value.split(',')))

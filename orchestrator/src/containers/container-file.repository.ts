@@ -123,6 +123,15 @@ export class ContainerFileRepository {
     });
   }
 
+  /** The id that a path has kept of its deleted file. */
+  async idOfDeleted(containerId: string, path: string): Promise<string | undefined> {
+    const row = await this.prisma.containerFile.findUnique({
+      where: { containerId_path: { containerId, path } },
+      select: { id: true, deletedAt: true },
+    });
+    return row?.deletedAt ? row.id : undefined;
+  }
+
   /** These files are in the sandbox now, as it says. */
   async setSeen(files: readonly { readonly id: string; readonly seen: Seen }[]): Promise<void> {
     if (files.length === 0) return;

@@ -74,14 +74,15 @@ export class ContainerFilesService {
    * share content, so this costs rows only; they count for the project like all others.
    */
   async inherit(from: ContainerRow, to: ContainerRow): Promise<Inherited> {
-    const [copies, left]: [ContainerFileRow[], string[]] = [[], []];
+    const [kept, left, copies]: [ContainerFileRow[], string[], ContainerFileRow[]] = [[], [], []];
     const grant = this.budget.open(to.projectId);
     try {
-      for (const { path, bytes, blobSha256, source, fileId } of await this.rows.all(from.id)) {
-        if (!(await fits(grant, Number(bytes)))) {
-          left.push(path);
-          continue;
-        }
+      // All of it is asked for before any of it is written, and so counted twice.
+      for (const file of await this.rows.all(from.id)) {
+        if (await fits(grant, Number(file.bytes))) kept.push(file);
+        else left.push(file.path);
+      }
+      for (const { path, bytes, blobSha256, source, fileId } of kept) {
         const { id: containerId, projectId } = to;
         const file = { path, bytes, blobSha256, source, fileId: fileId ?? undefined };
         const copy = { id: newId.containerFile(), containerId, projectId, ...file };
@@ -144,7 +145,8 @@ export class ContainerFilesService {
   ): Promise<ContainerFileRow> {
     await this.checkRoom(container, content.bytes);
     const insert = async (path: string): Promise<ContainerFileRow | null> => {
-      const id = newId.containerFile();
+      // A path keeps its id, also when its file was deleted in between.
+      const id = (await this.rows.idOfDeleted(container.id, path)) ?? newId.containerFile();
       await noteSubject(id);
       return this.rows.insertAtFreePath({
         id,

@@ -4,7 +4,21 @@ import { FileRepository } from '../../../orchestrator/src/files/file.repository.
 import { IdempotencyRepository } from '../../../orchestrator/src/idempotency/idempotency.repository.js';
 import { UploadRepository } from '../../../orchestrator/src/uploads/upload.repository.js';
 import type { Body } from '../admin/admin-app.js';
-import { abandon, form, newKey, partForm, post, replayed, rows, server, UPLOAD } from './keyed-requests.js';
+import {
+  abandon,
+  form,
+  newKey,
+  partForm,
+  post,
+  project,
+  replayed,
+  rows,
+  server,
+  UPLOAD,
+  useServer,
+} from './keyed-requests.js';
+
+useServer();
 
 describe('after a server that died in the middle', () => {
   it('what it had made is shown, not made again', async () => {
@@ -50,6 +64,20 @@ describe('after a server that died in the middle', () => {
     const again = await complete();
     expect([again.body, replayed(again)]).toEqual([first.body, 'true']);
     expect(again.body).toMatchObject({ status: 'completed', file: { bytes: 6 } });
+  });
+
+  it('a container file is shown also where another one was deleted', async () => {
+    const { body: container } = await post(undefined, '/containers', { body: { name: 'a' } });
+    const path = `/containers/${container.id}/files`;
+    const { body: earlier } = await post(undefined, path, form('earlier', 'none'));
+    await server.ask(project.key, 'DELETE', `/v1${path}/${earlier.id}`);
+    const note = vi.spyOn(IdempotencyRepository.prototype, 'note');
+    const key = newKey();
+    const first = await post(key, path, form('later', 'none'));
+    expect(note.mock.lastCall?.[2]).toBe(first.body.id);
+    await abandon({ fingerprint: null });
+    expect((await post(key, path, form('later', 'none'))).body).toEqual(first.body);
+    expect((await server.ask(project.key, 'GET', `/v1${path}`)).body.data).toHaveLength(1);
   });
 
   it('an upload that it had not completed is completed by the repeat', async () => {

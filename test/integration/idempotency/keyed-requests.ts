@@ -1,19 +1,22 @@
-/** Requests with and without an `Idempotency-Key`, to a server of the test file that imports this. */
+/** Requests with and without an `Idempotency-Key`. */
 import type { InjectOptions } from 'fastify';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
 import { type AdminApp, type Answer, type Body, startAdminApp } from '../admin/admin-app.js';
 
 export let server: AdminApp;
 export let project: { readonly id: string; readonly key: string };
-beforeAll(async () => {
-  server = await startAdminApp();
-  project = await server.project();
-});
-afterAll(() => server?.stop());
-afterEach(async () => {
-  vi.restoreAllMocks();
-  await server.prisma.idempotencyKey.deleteMany();
-});
+/** Called by each test file: a server for its tests, on which no key was used before a test. */
+export function useServer(): void {
+  beforeAll(async () => {
+    server = await startAdminApp();
+    project = await server.project();
+  });
+  afterAll(() => server?.stop());
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await server.prisma.idempotencyKey.deleteMany();
+  });
+}
 
 export const UPLOAD = { filename: 'a.txt', bytes: 6, purpose: 'user_data', mime_type: 'text/plain' };
 

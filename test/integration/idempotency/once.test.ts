@@ -6,7 +6,9 @@ import { IdempotencyRepository } from '../../../orchestrator/src/idempotency/ide
 import { ResponsesService } from '../../../orchestrator/src/responses/responses.service.js';
 import { RetentionService } from '../../../orchestrator/src/retention/retention.service.js';
 import { eventually } from '../../support/api.js';
-import { form, newKey, post, project, replayed, rows, server } from './keyed-requests.js';
+import { form, newKey, post, project, replayed, rows, server, useServer } from './keyed-requests.js';
+
+useServer();
 
 const RUN = { model: 'python', tools: [{ type: 'code_interpreter', container: { type: 'auto' } }] };
 

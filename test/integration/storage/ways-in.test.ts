@@ -1,5 +1,7 @@
 /** Whatever way a file comes in, the quota of the project and the floor of the disk are asked first. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ContainerFileRepository } from '../../../orchestrator/src/containers/container-file.repository.js';
 import { DiskSpace } from '../../../orchestrator/src/storage/disk-space.js';
 import { type AdminApp, type Answer, startAdminApp } from '../admin/admin-app.js';
 
@@ -158,6 +160,30 @@ describe('a project over its quota', () => {
     expect(next.container).not.toBe(first.container);
     const { body } = await server.ask(key, 'GET', `/v1/containers/${next.container}/files`);
     expect(body.data.map(({ path }) => path)).toEqual(kept);
+  });
+
+  it('counts files that follow into a next container once, however long they take', async () => {
+    const { id: project, key } = await server.project();
+    const respond = (input: string, more = {}) =>
+      server.ask(key, 'POST', '/v1/responses', { model: 'python', input, tools: TOOLS, ...more });
+    const names = ['a', 'b', 'c', 'd'];
+    const first = await respond(names.map((name) => `write:/mnt/data/${name}.txt:${CONTENT}`).join('\n'));
+    await server.prisma.container.updateMany({
+      where: { projectId: project },
+      data: { status: 'expired', endedAt: new Date() },
+    });
+    await server.admin('POST', `/admin/v1/projects/${project}`, { storage_quota: '8500' });
+    const { insertAtFreePath } = ContainerFileRepository.prototype;
+    const slow = vi.spyOn(ContainerFileRepository.prototype, 'insertAtFreePath');
+    slow.mockImplementation(async function (this: ContainerFileRepository, file) {
+      await sleep(600);
+      return insertAtFreePath.call(this, file);
+    });
+    const next = await respond('print:1', { previous_response_id: first.body.id });
+    slow.mockRestore();
+    const [{ container_id: id }] = next.body['output'] as [{ container_id: string }];
+    const { body } = await server.ask(key, 'GET', `/v1/containers/${id}/files`);
+    expect(body.data).toHaveLength(names.length);
   });
 
   it('may complete an upload, whose parts it holds already', async () => {
