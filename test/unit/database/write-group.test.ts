@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { WriteGroup } from '../../../orchestrator/src/database/write-group.js';
 
@@ -27,7 +28,11 @@ class Database {
   }
 }
 
-const turn = () => new Promise((resolve) => void setTimeout(resolve, 1));
+/** What was added before, and what follows from it, has been written; a timer may come before that. */
+const turn = async (): Promise<void> => {
+  await setImmediate();
+  await setImmediate();
+};
 const names = (count: number) => Array.from({ length: count }, (_, index) => String(index));
 
 it('writes what comes together in one go, in its order, and answers each', async () => {
