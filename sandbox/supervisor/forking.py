@@ -53,9 +53,10 @@ def fork_file_worker(options: Options) -> tuple[int, socket.socket]:
 
 
 def kill_all_of_user(options: Options) -> None:
-    """
-    SIGKILL to every process of user code in one call, which no number of them can outrun: with a hundred that
-    compute, each call of ours waits its turn. Nothing is certain after that: where it takes too long, it is given up.
+    """SIGKILL to every process of user code in one call, which no number of them can outrun.
+
+    With a hundred that compute, each call of ours waits its turn. Nothing is certain after that: what takes longer
+    than `_SIGNALLER_SECONDS` is given up, and the caller looks at what is left. It waits for us meanwhile.
     """
     try:
         pid = os.fork()

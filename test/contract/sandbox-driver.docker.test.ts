@@ -55,7 +55,8 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
     });
 
     it.each([0, 300, 900])('leaves nothing when it was given up after %i ms', async (ms) => {
-      const driver = failed.newDriver();
+      // A start with imports takes more than two seconds.
+      const driver = failed.newDriver({ preload: ['numpy', 'pandas', 'matplotlib.pyplot'] });
       const giveUp = new AbortController();
       const attempt = codeOf(driver.create(SPEC, giveUp.signal));
       await sleep(ms);

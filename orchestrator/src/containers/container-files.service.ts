@@ -45,6 +45,16 @@ async function fits(grant: StorageGrant, bytes: number): Promise<boolean> {
   }
 }
 
+/** Ids of as many as there is room for, small ones first: after one that does not fit nothing has to be asked. */
+async function fittingOf(files: readonly ContainerFileRow[], grant: StorageGrant): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for (const { id, bytes } of files.toSorted((a, b) => Number(a.bytes - b.bytes))) {
+    if (!(await fits(grant, Number(bytes)))) break;
+    ids.add(id);
+  }
+  return ids;
+}
+
 @Injectable()
 export class ContainerFilesService {
   constructor(
@@ -74,15 +84,17 @@ export class ContainerFilesService {
    * share content, so this costs rows only; they count for the project like all others.
    */
   async inherit(from: ContainerRow, to: ContainerRow): Promise<Inherited> {
-    const [kept, left, copies]: [ContainerFileRow[], string[], ContainerFileRow[]] = [[], [], []];
+    const [copies, left]: [ContainerFileRow[], string[]] = [[], []];
+    const files = await this.rows.all(from.id);
     const grant = this.budget.open(to.projectId);
     try {
-      // All of it is asked for before any of it is written, and so counted twice.
-      for (const file of await this.rows.all(from.id)) {
-        if (await fits(grant, Number(file.bytes))) kept.push(file);
-        else left.push(file.path);
-      }
-      for (const { path, bytes, blobSha256, source, fileId } of kept) {
+      // Rows that were written would count once more beside what the grant holds: they come when all is granted.
+      const fitting = await fittingOf(files, grant);
+      for (const { id, path, bytes, blobSha256, source, fileId } of files) {
+        if (!fitting.has(id)) {
+          left.push(path);
+          continue;
+        }
         const { id: containerId, projectId } = to;
         const file = { path, bytes, blobSha256, source, fileId: fileId ?? undefined };
         const copy = { id: newId.containerFile(), containerId, projectId, ...file };

@@ -44,6 +44,17 @@ export interface AdminApp {
   stop(): Promise<void>;
 }
 
+/** What `inject` came back with. */
+export function answerOf(reply: {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}): Answer {
+  const { statusCode: status, headers, body: text } = reply;
+  const isJson = String(headers['content-type']).includes('json');
+  return { status, headers, text, body: (isJson ? JSON.parse(text) : null) as Body };
+}
+
 export async function startAdminApp(overrides: Readonly<Record<string, string>> = {}): Promise<AdminApp> {
   const dir = await mkdtemp(join(tmpdir(), 'admin-app-'));
   const database = await freshDatabase();
@@ -75,13 +86,7 @@ export async function startAdminApp(overrides: Readonly<Record<string, string>> 
       headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
       ...(body === undefined ? {} : { payload: body as object }),
     });
-    const isJson = String(reply.headers['content-type']).includes('json');
-    return {
-      status: reply.statusCode,
-      headers: reply.headers,
-      text: reply.body,
-      body: (isJson ? reply.json() : null) as Body,
-    };
+    return answerOf(reply);
   };
   const admin: AdminApp['admin'] = (method, path, body) => ask(ADMIN_KEY, method, path, body);
   return {

@@ -1,7 +1,7 @@
 /** Requests with and without an `Idempotency-Key`. */
 import type { InjectOptions } from 'fastify';
 import { afterAll, afterEach, beforeAll, vi } from 'vitest';
-import { type AdminApp, type Answer, type Body, startAdminApp } from '../admin/admin-app.js';
+import { type AdminApp, type Answer, answerOf, startAdminApp } from '../admin/admin-app.js';
 
 export let server: AdminApp;
 export let project: { readonly id: string; readonly key: string };
@@ -40,13 +40,7 @@ export async function post(key: string | undefined, path: string, sent: Sent = {
     },
     ...(sent.body === undefined ? {} : { payload: sent.body }),
   });
-  const isJson = String(reply.headers['content-type']).includes('json');
-  return {
-    status: reply.statusCode,
-    headers: reply.headers,
-    text: reply.body,
-    body: (isJson ? reply.json() : null) as Body,
-  };
+  return answerOf(reply);
 }
 
 export const replayed = ({ headers }: Answer) => headers['idempotent-replayed'];

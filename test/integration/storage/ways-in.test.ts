@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ContainerFileRepository } from '../../../orchestrator/src/containers/container-file.repository.js';
 import { DiskSpace } from '../../../orchestrator/src/storage/disk-space.js';
-import { type AdminApp, type Answer, startAdminApp } from '../admin/admin-app.js';
+import { type AdminApp, type Answer, answerOf, startAdminApp } from '../admin/admin-app.js';
 
 const SMALL = 1_000;
 const CONTENT = 'x'.repeat(SMALL);
@@ -36,7 +36,7 @@ async function multipart(key: string, path: string, field: string, fields: Recor
       .map(([name, text]) => part(name, text))
       .join('')}--b${count}--\r\n`,
   });
-  return { status: reply.statusCode, headers: reply.headers, text: reply.body, body: reply.json() } as Answer;
+  return answerOf(reply);
 }
 
 /** A project that holds a file, a container and an open upload with two parts. */
@@ -136,7 +136,8 @@ describe('a project over its quota', () => {
 
   it.each([
     { quota: '1k', kept: [] },
-    { quota: '1m', kept: ['/mnt/data/report.txt'] },
+    { quota: '1050', kept: ['/mnt/data/small.txt'] },
+    { quota: '1m', kept: ['/mnt/data/small.txt', '/mnt/data/report.txt'] },
   ])('goes on after its container expired, with the files that fit in $quota', async ({ quota, kept }) => {
     const { id: project, key } = await server.project();
     const respond = async (input: string, more = {}) => {
@@ -150,7 +151,9 @@ describe('a project over its quota', () => {
       const output = reply.body['output'] as { container_id?: string }[];
       return { id: reply.body.id, container: output[0]!.container_id! };
     };
-    const first = await respond(`write:/mnt/data/report.txt:${CONTENT}`);
+    const first = await respond(
+      `write:/mnt/data/report.txt:${CONTENT}\nwrite:/mnt/data/small.txt:${'y'.repeat(25)}`,
+    );
     await server.prisma.container.update({
       where: { id: first.container },
       data: { status: 'expired', endedAt: new Date() },
