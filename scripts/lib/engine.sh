@@ -115,8 +115,9 @@ install_runsc() {
 # of our own directories is ever passed, so another engine's processes never match.
 pids_with() {
   local file pid comm
-  # One grep over all of them, which finds the text in its own arguments too.
-  grep -lzF -- "$1" /proc/[0-9]*/cmdline 2>/dev/null | while IFS= read -r file; do
+  # One grep over all of them, which finds the text in its own arguments too. It fails when a process
+  # has ended since the shell listed it, which says nothing of those it found.
+  { grep -lzF -- "$1" /proc/[0-9]*/cmdline 2>/dev/null || true; } | while IFS= read -r file; do
     pid=${file#/proc/}
     pid=${pid%/cmdline}
     # What is gone by now was that grep.
