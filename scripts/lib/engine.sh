@@ -134,8 +134,9 @@ daemon_pid() {
     printf '%s\n' "$pid"
     return 0
   fi
-  # The file is gone or wrong; the daemon may be there all the same.
-  pids_with "$config" | head -n 1 | grep .
+  # The file is gone or wrong; the daemon may be there all the same. It may have a copy of itself beside it.
+  pid=$(pids_with "$config")
+  [ -n "$pid" ] && printf '%s\n' "${pid%%$'\n'*}"
 }
 
 dockerd_pid() { daemon_pid dockerd "$ENGINE_DIR/daemon.json"; }

@@ -6,27 +6,41 @@ import { expect, it, onTestFinished } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 /** `grep` reads a process that has ended since the shell listed it: it finds the others, and fails. */
-const LOOKS = `
+const SETTING = `
 set -euo pipefail
 . scripts/lib/common.sh
 . scripts/lib/engine.sh
 grep() { command grep "$@"; return 2; }
-pids=$(pids_with "$TEXT")
-printf '%s\\n' "$pids"
 `;
 /** The text goes by the environment: as an argument it would find this very shell. */
-const pidsWith = async (text: string) => {
+const found = async (command: string, text: string) => {
   const env = { ...process.env, TEXT: text };
-  const { stdout } = await promisify(execFile)('bash', ['-c', LOOKS], { cwd: ROOT, env });
-  return stdout.trim();
+  const { stdout } = await promisify(execFile)('bash', ['-c', SETTING + command], { cwd: ROOT, env });
+  return stdout.split('\n').filter((pid) => pid !== '');
+};
+/** Of this run alone. */
+const MARK = `61.${process.pid}`;
+const sleeps = () => {
+  const sleeper = spawn('sleep', [MARK], { stdio: 'ignore' });
+  onTestFinished(() => void sleeper.kill());
+  return String(sleeper.pid);
 };
 
 it('processes are found although another has just ended', async () => {
-  const sleeper = spawn('sleep', ['61.0625'], { stdio: 'ignore' });
-  onTestFinished(() => void sleeper.kill());
-  expect(await pidsWith('61.0625')).toBe(String(sleeper.pid));
+  const pid = sleeps();
+  expect(await found('pids=$(pids_with "$TEXT"); echo "$pids"', MARK)).toEqual([pid]);
 });
 
 it('none to be found is no failure', async () => {
-  expect(await pidsWith('/run/code-interpreter-of-nobody/')).toBe('');
+  expect(await found('pids=$(pids_with "$TEXT"); echo "$pids"', '/run/code-interpreter-of-nobody/')).toEqual(
+    [],
+  );
+});
+
+it('a daemon without a pid file is found, also where it has copies', async () => {
+  const pids = Array.from({ length: 6 }, sleeps);
+  const [pid, ...others] = await found('daemon_pid no-such-file "$TEXT"', MARK);
+  expect(pids).toContain(pid);
+  expect(others).toEqual([]);
+  await expect(found('daemon_pid no-such-file "$TEXT"', 'nobody-at-all')).rejects.toThrow();
 });
