@@ -2,11 +2,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { getQueueToken } from '@nestjs/bullmq';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Queue } from 'bullmq';
+import { expect, vi } from 'vitest';
 import { AppModule } from '../../../orchestrator/src/app.module.js';
 import { parseEnv } from '../../../orchestrator/src/config/env.js';
 import { PrismaService } from '../../../orchestrator/src/database/prisma.service.js';
 import { createApp } from '../../../orchestrator/src/http/create-app.js';
+import { QUEUES } from '../../../orchestrator/src/queues/queue-names.js';
 import { FakeSandboxDriver } from '../../fakes/sandboxes/fake.driver.js';
 import { freshDatabase } from '../../support/postgres.js';
 
@@ -55,6 +59,21 @@ export function answerOf(reply: {
   return { status, headers, text, body: (isJson ? JSON.parse(text) : null) as Body };
 }
 
+/** Forgetting records, collecting content, removing projects: `RetentionProcessor`. */
+const JOBS_OF_THE_BOOT = 3;
+
+/**
+ * Waits until the retention jobs of the boot are over; the next come in ten minutes. On a busy machine
+ * they still run when the first test does, and take what it lets the service forget by hand.
+ */
+async function retentionIsIdle(app: NestFastifyApplication): Promise<void> {
+  const queue = app.get<Queue>(getQueueToken(QUEUES.retention), { strict: false });
+  await vi.waitFor(async () => {
+    const { completed = 0, failed = 0 } = await queue.getJobCounts('completed', 'failed');
+    expect(completed + failed).toBeGreaterThanOrEqual(JOBS_OF_THE_BOOT);
+  }, 20_000);
+}
+
 export async function startAdminApp(overrides: Readonly<Record<string, string>> = {}): Promise<AdminApp> {
   const dir = await mkdtemp(join(tmpdir(), 'admin-app-'));
   const database = await freshDatabase();
@@ -75,6 +94,7 @@ export async function startAdminApp(overrides: Readonly<Record<string, string>> 
   let app: NestFastifyApplication;
   try {
     app = await createApp(AppModule.forRoot({ env, databaseUrl: database.url, blobDir, driver }), env);
+    await retentionIsIdle(app);
   } catch (error) {
     await cleanUp();
     throw error;
