@@ -278,7 +278,7 @@ export class ExecutionRun {
       peakMemoryBytes: end ? BigInt(Math.round(end.peakMemoryBytes)) : null,
     };
     const { executions, persistence } = this.parts;
-    return persistence.untilStored(() => executions.finish(this.row.id, written));
+    return persistence.untilStored(() => executions.finish(this.row, written));
   }
 }
 

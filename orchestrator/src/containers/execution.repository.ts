@@ -41,7 +41,8 @@ export class ExecutionRepository {
 
   /**
    * `running` when its turn has come already; that saves a write on the way to the first output. Nor does
-   * it wait for the disk: whatever is written after it, its end above all, takes it along.
+   * it wait for the disk: whatever is written after it takes it along, and a database that is killed before
+   * that gets it again with its end.
    */
   async insert(row: NewExecution, running: boolean): Promise<ExecutionRow> {
     const now = new Date();
@@ -62,13 +63,18 @@ export class ExecutionRepository {
     });
   }
 
-  /** Writes the end once; a second writer changes nothing and gets the row as it is. */
-  async finish(id: string, end: ExecutionEnd): Promise<ExecutionRow> {
+  /** Writes the end once; a second writer changes nothing and gets the row as it is. `row` is what `insert` gave. */
+  async finish({ seq: _lost, ...row }: ExecutionRow, end: ExecutionEnd): Promise<ExecutionRow> {
+    const { id } = row;
+    const endedAt = new Date();
     const [written] = await this.prisma.execution.updateManyAndReturn({
       where: { id, status: { in: executionStates.sourcesOf(end.status) } },
-      data: { ...end, endedAt: new Date() },
+      data: { ...end, endedAt },
     });
-    return written ?? this.prisma.execution.findUniqueOrThrow({ where: { id } });
+    if (written) return written;
+    const whole = { ...row, startedAt: row.startedAt ?? row.createdAt, ...end, endedAt };
+    await this.prisma.execution.createMany({ data: [whole], skipDuplicates: true });
+    return this.prisma.execution.findUniqueOrThrow({ where: { id } });
   }
 
   async find(containerId: string, id: string): Promise<ExecutionRow | null> {

@@ -259,6 +259,27 @@ describe('an execution', () => {
     expect(notices(reply.body)).toEqual(['server_restarted']);
   });
 
+  it('is written down also when the database lost that it had begun', async () => {
+    const { key, id } = await container();
+    const { execute } = FakeSandbox.prototype;
+    vi.spyOn(FakeSandbox.prototype, 'execute').mockImplementation(async function* (
+      this: Sandbox,
+      ...call: Parameters<Sandbox['execute']>
+    ) {
+      // Its row does not wait for the disk: this is what a PostgreSQL that is killed in that moment keeps.
+      await server.prisma.execution.deleteMany({ where: { containerId: id } });
+      yield* execute.apply(this, call);
+    });
+    const reply = await run(key, id, 'print:made', 'write:/mnt/data/made.csv:1');
+    expect([reply['status'], reply['outputs'], (reply['files'] as unknown[]).length]).toEqual([
+      'completed',
+      [{ type: 'stdout', text: 'made\n' }],
+      1,
+    ]);
+    const again = await server.ask(key, 'GET', `/v1/containers/${id}/executions/${reply.id}`);
+    expect(again.body).toEqual(reply);
+  });
+
   it('is one of a page that stays small, however large its neighbours are', async () => {
     const { key, projectId, id } = await container();
     for (const name of ['exec_1', 'exec_2', 'exec_3', 'exec_4']) {
