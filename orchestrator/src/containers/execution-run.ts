@@ -14,7 +14,7 @@ import { type ExecutionOutput, OutputCollector, storableOutput } from './executi
 import type { ExecutionEnd, ExecutionRow } from './execution.repository.js';
 import type { ExecutionState } from './execution.state.js';
 import { type ImportedFile, type ImportReport, isWorthAnotherTry } from './file-importer.js';
-import { leftNotice, missingNotice, type Notice, STATE_LOST } from './notices.js';
+import { EXECUTION_NOT_STORED, leftNotice, missingNotice, type Notice, STATE_LOST } from './notices.js';
 import { DATA_DIR } from './path-allocator.js';
 import { RunFeed } from './run-feed.js';
 import type { RunParts } from './run-parts.js';
@@ -114,15 +114,16 @@ export class ExecutionRun {
 
   private async conclude(failure: ExecutionState | null): Promise<FinishedRun> {
     try {
-      const [execution] = await Promise.all([this.write(failure), this.touch()]);
+      const [execution] = await Promise.all([this.write(this.ending(failure)), this.touch()]);
       return this.finished(execution);
     } catch (error) {
-      // Only when the process ends: the next one finds the row and closes it.
+      // The process ends, and the next one finds the row and closes it; or the project is gone.
       this.logger.error(
         { err: error, executionId: this.row.id },
         'the end of an execution was not written down',
       );
-      return this.finished({ ...this.row, status: failure ?? this.end?.status ?? 'failed' });
+      this.note(EXECUTION_NOT_STORED);
+      return this.finished({ ...this.row, ...this.ending('failed'), endedAt: new Date() });
     }
   }
 
@@ -261,9 +262,14 @@ export class ExecutionRun {
   }
 
   /** Writes the end once; waits for a database that is away. */
-  private write(failure: ExecutionState | null): Promise<ExecutionRow> {
+  private write(end: ExecutionEnd): Promise<ExecutionRow> {
+    const { executions, persistence } = this.parts;
+    return persistence.untilStored(() => executions.finish(this.row, end));
+  }
+
+  private ending(failure: ExecutionState | null) {
     const { end, files } = this;
-    const written: ExecutionEnd = {
+    return {
       status: failure ?? end?.status ?? 'failed',
       outputs: this.outputs.list().map((output) => ({ ...output })),
       files: files.map(({ row: file, change }) => ({
@@ -276,9 +282,7 @@ export class ExecutionRun {
       stateLost: this.stateLost || (end?.stateLost ?? false),
       durationMs: end ? Math.round(end.durationMs) : null,
       peakMemoryBytes: end ? BigInt(Math.round(end.peakMemoryBytes)) : null,
-    };
-    const { executions, persistence } = this.parts;
-    return persistence.untilStored(() => executions.finish(this.row, written));
+    } satisfies ExecutionEnd;
   }
 }
 

@@ -22,6 +22,11 @@ export const SERVER_RESTARTED: Notice = {
   message: 'The server was restarted while this code ran. Files in /mnt/data are kept; run it again.',
 };
 
+export const EXECUTION_NOT_STORED: Notice = {
+  code: 'execution_not_stored',
+  message: 'The end of this execution could not be stored, and files may be missing; please run it again.',
+};
+
 /** By reason: why, and what becomes of it. */
 const WHY: Record<LeftReason, string> = {
   changing: 'it changed while it was copied; the next execution stores it',

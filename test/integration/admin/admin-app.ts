@@ -91,11 +91,12 @@ export async function startAdminApp(overrides: Readonly<Record<string, string>> 
     await database.drop();
     await rm(dir, { recursive: true, force: true });
   };
-  let app: NestFastifyApplication;
+  let app: NestFastifyApplication | undefined;
   try {
     app = await createApp(AppModule.forRoot({ env, databaseUrl: database.url, blobDir, driver }), env);
     await retentionIsIdle(app);
   } catch (error) {
+    await app?.close();
     await cleanUp();
     throw error;
   }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../../../orchestrator/src/common/api-error.js';
 import { ContainersService } from '../../../orchestrator/src/containers/containers.service.js';
+import { ExecutionRepository } from '../../../orchestrator/src/containers/execution.repository.js';
 import { ExecutionService } from '../../../orchestrator/src/containers/execution.service.js';
 import { SweepService } from '../../../orchestrator/src/containers/sweep.service.js';
 import { type Sandbox, SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
@@ -278,6 +279,19 @@ describe('an execution', () => {
     ]);
     const again = await server.ask(key, 'GET', `/v1/containers/${id}/executions/${reply.id}`);
     expect(again.body).toEqual(reply);
+  });
+
+  it('whose end cannot be stored has failed, and says so beside what was printed', async () => {
+    const { key, id } = await container();
+    vi.spyOn(ExecutionRepository.prototype, 'finish').mockRejectedValue(new Error('no such project'));
+    const reply = await run(key, id, 'print:made');
+    expect([reply['status'], reply['outputs']]).toEqual([
+      'failed',
+      [
+        { type: 'stdout', text: 'made\n' },
+        { type: 'notice', code: 'execution_not_stored', message: expect.stringContaining('run it again') },
+      ],
+    ]);
   });
 
   it('is one of a page that stays small, however large its neighbours are', async () => {
