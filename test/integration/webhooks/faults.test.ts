@@ -1,6 +1,6 @@
 /** Receivers that misbehave, and processes that died: every event comes, and none is sent to nobody twice. */
 import OpenAI from 'openai';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../support/api.js';
 import { JobScheduler } from '../../../orchestrator/src/queues/job-scheduler.js';
 import { QUEUES } from '../../../orchestrator/src/queues/queue-names.js';
@@ -8,6 +8,7 @@ import {
   DELIVER,
   DeliveriesService,
 } from '../../../orchestrator/src/webhooks/deliveries/deliveries.service.js';
+import { DeliveryRepository } from '../../../orchestrator/src/webhooks/deliveries/delivery.repository.js';
 import { startAdminApp } from '../admin/admin-app.js';
 import { useWebhookApp } from './webhook-app.js';
 
@@ -64,18 +65,59 @@ describe('a receiver that does not take it', () => {
     expect((await app.settled(`subject_id=${id}`, 'delivered'))[0]).toMatchObject({ attempt_count: 3 });
   });
 
-  it('because it is gone is not asked again, and disabled', async () => {
+  it('because it is gone is not asked again, and disabled with the end of the delivery', async () => {
     const { path, id: endpoint } = await app.listen();
     app.receiver.script(path, { status: 410 });
+    const { finish } = DeliveryRepository.prototype;
+    let shown: unknown;
+    // What a server that dies right after this leaves behind.
+    const spy = vi.spyOn(DeliveryRepository.prototype, 'finish').mockImplementation(async function (
+      this: DeliveryRepository,
+      ...call
+    ) {
+      const written = await finish.apply(this, call);
+      shown = (await app.get(`/webhook_endpoints/${endpoint}`)).body;
+      return written;
+    });
     const { id } = await app.respond();
     const [row] = await app.settled(`subject_id=${id}`, 'failed');
     expect(row).toMatchObject({ attempt_count: 1, last_status_code: 410 });
-    const shown = (await app.get(`/webhook_endpoints/${endpoint}`)).body;
+    await vi.waitFor(() => expect(shown).toBeDefined(), 5_000);
+    spy.mockRestore();
     expect(shown).toMatchObject({ enabled: false, disabled_reason: 'The endpoint answered 410 Gone.' });
     await app.respond();
     expect(await app.deliveries(`endpoint_id=${endpoint}`)).toHaveLength(1);
     const again = await app.server.admin('POST', `/admin/v1/webhook_deliveries/${row!.id}/redeliver`);
     expect([again.status, again.body.error.message]).toEqual([400, expect.stringContaining('disabled')]);
+  });
+
+  it('because it is gone ends what is on its way to it at the same time', async () => {
+    const { path, id: endpoint } = await app.listen();
+    app.receiver.script(path, ...Array.from({ length: 4 }, () => ({ status: 410 })));
+    const { finish } = DeliveryRepository.prototype;
+    let answered = 0;
+    const all = Promise.withResolvers<void>();
+    const spy = vi.spyOn(DeliveryRepository.prototype, 'finish').mockImplementation(async function (
+      this: DeliveryRepository,
+      ...call
+    ) {
+      // All of them are told to go away before the first writes it down.
+      answered += 1;
+      if (answered === 4) all.resolve();
+      await all.promise;
+      return finish.apply(this, call);
+    });
+    await Promise.all(Array.from({ length: 4 }, () => app.respond()));
+    await eventually(
+      () => app.deliveries(`endpoint_id=${endpoint}&status=failed`),
+      (failed) => failed.length === 4,
+      10_000,
+    );
+    expect(await app.deliveries(`endpoint_id=${endpoint}&status=failed`)).toHaveLength(4);
+    // None of them waited for another that waited for it.
+    const ends = await Promise.allSettled(spy.mock.results.map(({ value }) => value as Promise<boolean>));
+    expect(ends.map(({ status }) => status)).toEqual(Array.from({ length: 4 }, () => 'fulfilled'));
+    spy.mockRestore();
   });
 
   it('does not keep others waiting', async () => {

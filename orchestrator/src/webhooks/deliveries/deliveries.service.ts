@@ -29,7 +29,6 @@ const SWEEP_TAKE = 200;
 /** Milliseconds in which the sweep asks for a delivery once. */
 const SWEEP_TURN_MS = 10_000;
 
-const GONE_REASON = 'The endpoint answered 410 Gone.';
 const DISABLED_REASON = 'The endpoint is disabled.';
 
 @Injectable()
@@ -106,9 +105,6 @@ export class DeliveriesService {
     if (!written) return;
     this.tell(claimed, outcome, verdict);
     if (verdict.status === 'pending') await this.add(row.id, String(row.attempts), verdict.delayMs);
-    if (verdict.status === 'failed' && verdict.gone && endpoint) {
-      await this.deliveries.disableEndpoint(endpoint.id, GONE_REASON);
-    }
   }
 
   private async send(claimed: ClaimedDelivery, url: string): Promise<Outcome> {

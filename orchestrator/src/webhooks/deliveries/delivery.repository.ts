@@ -38,6 +38,21 @@ const TOLERANCE_MS = 500;
 const inMs = (ms: number): Prisma.Sql =>
   Prisma.sql`(${NOW} + make_interval(secs => ${ms / 1000}::double precision))`;
 
+const GONE_REASON = 'The endpoint answered 410 Gone.';
+
+/** Gives up what waits for an endpoint that takes nothing. */
+async function disableEndpoint(tx: Prisma.TransactionClient, id: string): Promise<void> {
+  const now = new Date();
+  await tx.webhookEndpoint.updateMany({
+    where: { id, disabledAt: null },
+    data: { disabledAt: now, disabledReason: GONE_REASON, updatedAt: now },
+  });
+  await tx.webhookDelivery.updateMany({
+    where: { endpointId: id, status: 'pending' },
+    data: { status: 'failed', lastError: GONE_REASON },
+  });
+}
+
 @Injectable()
 export class DeliveryRepository {
   constructor(private readonly prisma: PrismaService) {}
@@ -56,10 +71,14 @@ export class DeliveryRepository {
     return endpoint && { row, endpoint };
   }
 
-  /** Writes down what came of a try; false when a later one was begun meanwhile. */
+  /** Writes down what came of a try, for its endpoint too; false when a later one was begun meanwhile. */
   async finish(row: DeliveryRow, url: string, outcome: Outcome, verdict: Verdict): Promise<boolean> {
     const { kind: _, ...attempt } = outcome;
+    const goneId = verdict.status === 'failed' && verdict.gone ? row.endpointId : null;
     return this.prisma.$transaction(async (tx) => {
+      // Before its deliveries, always: two that hear of it at once would wait for each other.
+      if (goneId !== null)
+        await tx.$queryRaw`SELECT 1 AS one FROM "WebhookEndpoint" WHERE "id" = ${goneId} FOR UPDATE`;
       const { count } = await tx.webhookDelivery.updateMany({
         where: { id: row.id, status: 'pending', attempts: row.attempts },
         data: {
@@ -76,23 +95,9 @@ export class DeliveryRepository {
           UPDATE "WebhookDelivery" SET "nextAttemptAt" = ${inMs(verdict.delayMs)} WHERE "id" = ${row.id}`;
       }
       await tx.webhookAttempt.create({ data: { ...attempt, deliveryId: row.id, number: row.attempts } });
+      if (goneId !== null) await disableEndpoint(tx, goneId);
       return true;
     });
-  }
-
-  /** Gives up what waits for an endpoint that takes nothing. */
-  async disableEndpoint(id: string, reason: string): Promise<void> {
-    const now = new Date();
-    await this.prisma.$transaction([
-      this.prisma.webhookEndpoint.updateMany({
-        where: { id, disabledAt: null },
-        data: { disabledAt: now, disabledReason: reason, updatedAt: now },
-      }),
-      this.prisma.webhookDelivery.updateMany({
-        where: { endpointId: id, status: 'pending' },
-        data: { status: 'failed', lastError: reason },
-      }),
-    ]);
   }
 
   async fail(id: string, error: string): Promise<void> {
