@@ -164,8 +164,11 @@ launch() {
   local name=$1
   shift
   setsid "$@" </dev/null >>"$ENGINE_DIR/$name.log" 2>&1 9>&- &
-  printf '%s\n' "$!" >"$RUN_DIR/$name.pid"
-  disown
+  # In one step: whoever reads it meanwhile finds the old one or the new one.
+  printf '%s\n' "$!" >"$RUN_DIR/$name.pid.new"
+  mv -f "$RUN_DIR/$name.pid.new" "$RUN_DIR/$name.pid"
+  # One that has ended by now is no job any more; whoever waits for it says so.
+  disown 2>/dev/null || true
 }
 
 # wait_for SECONDS PID COMMAND...: until COMMAND succeeds, or PID is gone.

@@ -17,7 +17,12 @@ const engine = (verb: string) =>
   run(join(ROOT, 'scripts/engine'), [verb], {
     env: { ...process.env, CI_ENGINE_PRIVATE: '1', CI_ENGINE_DIR: folder },
   });
-const pidOf = (daemon: string) => Number(readFileSync(join(runDir, `${daemon}.pid`), 'utf8'));
+/** Throws for a file that says none: to signal 0 would end this very test run. */
+function pidOf(daemon: string): number {
+  const pid = Number(readFileSync(join(runDir, `${daemon}.pid`), 'utf8'));
+  if (!(pid > 1)) throw new Error(`there is no pid of ${daemon} at the moment`);
+  return pid;
+}
 /** Empty for one that is gone, or has ended and waits to be reaped. */
 const commandOf = (pid: number) =>
   existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : '';

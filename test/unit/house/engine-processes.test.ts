@@ -1,6 +1,9 @@
 /** How scripts/engine finds what a killed daemon left, while other processes come and go. */
 import { execFile, spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
 
@@ -44,3 +47,26 @@ it('a daemon without a pid file is found, also where it has copies', async () =>
   expect(others).toEqual([]);
   await expect(found('daemon_pid no-such-file "$TEXT"', 'nobody-at-all')).rejects.toThrow();
 });
+
+it('the file of a daemon names one at every moment, also while it is started again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'engine-pid-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const again = 'RUN_DIR=$TEXT ENGINE_DIR=$TEXT; for _ in $(seq 80); do launch probe true; done';
+  let isOver = false;
+  const over = found(again, folder).finally(() => (isOver = true));
+  over.catch(() => undefined);
+  const seen = new Set<string>();
+  while (!isOver) {
+    for (let time = 0; time < 20; time += 1) {
+      try {
+        seen.add(readFileSync(join(folder, 'probe.pid'), 'utf8').trim());
+      } catch {
+        // Before the first one.
+      }
+    }
+    await setImmediate();
+  }
+  await over;
+  expect(seen.size).toBeGreaterThan(5);
+  expect([...seen].filter((pid) => !/^\d+$/.test(pid))).toEqual([]);
+}, 30_000);
