@@ -20,7 +20,7 @@ let failures = 0;
 const note = (name: string, payload: unknown): void => void calls.push({ name, payload, atMs: Date.now() });
 const until = (name: string, count = 1): Promise<void> =>
   expect
-    .poll(() => calls.filter((call) => call.name === name).length, { timeout: 10_000, interval: 2 })
+    .poll(() => calls.filter((call) => call.name === name).length, { timeout: 50_000, interval: 2 })
     .toBeGreaterThanOrEqual(count);
 
 @Processor(QUEUES.sweep)
