@@ -40,12 +40,15 @@ class Outputs:
         """Whether another picture would be passed on; drawing one that is not is wasted time."""
         return self._images < self.max_images
 
-    def image(self, mime: str, data: bytes) -> None:
+    def image(self, mime: str, data: bytes, title: str = "", saved_as: str = "") -> None:
+        """`title`: what it is called in the picture; `saved_as`: path of the file that this cell saved it to."""
         self._images += 1
         if self._images > self.max_images or len(data) > self.max_image_bytes:
             self.image_dropped(len(data), counted=True)
         elif data:
-            self._channel.send_pieces({"t": "image", "mime": mime, **self._receipt()}, data)
+            named = {"title": _short(title), "saved_as": saved_as}
+            header = {"t": "image", "mime": mime, **{key: text for key, text in named.items() if text}}
+            self._channel.send_pieces({**header, **self._receipt()}, data)
 
     def image_dropped(self, size: int, counted: bool = False) -> None:
         self._images += 0 if counted else 1
@@ -72,6 +75,14 @@ class Outputs:
         data, _cut = texts.bounded(texts.without_colours(traceback), texts.MAX_TRACEBACK)
         self._channel.send({"t": "error", "name": name[:200], "value": short.decode()}, data)
 
+    def value(self, source: str, data: bytes, notes: list[str]) -> None:
+        """What the cell gives back, as JSON; `source` is `result` or `expression`."""
+        self._channel.send_pieces({"t": "value", "from": source, "notes": notes}, data)
+
+    def value_dropped(self, reason: str) -> None:
+        short, _cut = texts.bounded(reason, 1_000)
+        self._channel.send({"t": "value_dropped", "reason": short.decode()})
+
     def bundle(self, kind: str, data: dict[str, Any]) -> None:
         """A MIME bundle: its pictures, or its plain text; a result has both."""
         # An object may offer the same picture in several formats.
@@ -81,7 +92,7 @@ class Outputs:
             if picture is None:
                 self.text(kind, "Plotly figure (no picture could be made of it; write_html saves it as a file)")
                 return
-            self.image("image/png", picture)
+            self.image("image/png", picture, _plotly_title(data[_PLOTLY]))
             return
         text = next((data[mime] for mime in _TEXTS if isinstance(data.get(mime), str)), None)
         if text is not None and (kind == "result" or not shown):
@@ -97,6 +108,18 @@ class Outputs:
             return False
         self.image(mime, content)
         return True
+
+
+def _short(title: str) -> str:
+    return texts.encode(" ".join(title.split())[:200]).decode()
+
+
+def _plotly_title(figure: Any) -> str:
+    try:
+        title = figure["layout"]["title"]
+        return str(title["text"] if isinstance(title, dict) else title)
+    except (KeyError, TypeError):
+        return ""
 
 
 def _plotly_png(figure: Any) -> bytes | None:

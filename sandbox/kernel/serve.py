@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from . import inputs
 from .channel import Channel, Header
 from .imports import when_imported
 from .interrupts import Interrupts
@@ -56,12 +57,14 @@ class Kernel:
                 self._pieces.append(payload)
             case "execute":
                 program, self._pieces = b"".join((*self._pieces, payload)), []
+                length = len(program) - header.get("inputs_bytes", 0)
                 # Editors put a byte order mark there; Python allows it in files only.
-                self._execute(header, program.decode("utf-8", "replace").removeprefix("\ufeff"))
+                code = program[:length].decode("utf-8", "replace").removeprefix("\ufeff")
+                self._execute(header, code, program[length:])
             case "configure":
                 self._configure()
 
-    def _execute(self, header: Header, code: str) -> None:
+    def _execute(self, header: Header, code: str, given: bytes) -> None:
         from . import nobody
 
         pid = os.getpid()
@@ -69,7 +72,7 @@ class Kernel:
         self._streams.begin()
         self._outputs.begin(header["max_images"], header["max_image_bytes"])
         try:
-            self._run(code)
+            self._run(header, code, given)
         finally:
             if os.getpid() != pid:
                 self._streams.end()
@@ -79,17 +82,52 @@ class Kernel:
         # Nobody waits for this.
         self._streams.restore()
 
-    def _run(self, code: str) -> None:
+    def _run(self, header: Header, code: str, given: bytes) -> None:
         """The interrupt may come at any point, also in IPython's own code or while figures are drawn."""
         try:
             with self._interrupts.executing():
-                self._shell.run_cell(code, store_history=True)
+                self._bind(header, given)
+                cell = self._cell(header["returns"], code)
+                outcome = self._shell.run_cell(code, store_history=True)
                 self._end_of_cell()
+                if cell is not None and outcome.success:
+                    self._give_back(cell.found(outcome.result), header["max_value_bytes"])
         except KeyboardInterrupt:
             self._outputs.error("KeyboardInterrupt", "", "KeyboardInterrupt")
         except BaseException as error:
             name = type(error).__name__
             self._outputs.error(name, str(error), f"{name}: {error}")
+
+    def _bind(self, header: Header, given: bytes) -> None:
+        names = inputs.read(given, header["inputs_from"])
+        self._shell.user_ns.update({**names, **inputs.frames(names, header["dataframes"])})
+
+    def _cell(self, returns: str, code: str) -> Any:
+        if returns == "none":
+            return None
+        from .returns import Cell
+
+        try:
+            source = self._shell.transform_cell(code)
+        except SyntaxError:
+            source = ""
+        return Cell(returns, source, self._shell.user_ns)
+
+    def _give_back(self, found: Any, limit: int) -> None:
+        if found is None:
+            return
+        from .values import TooLarge, Unfit, to_json
+
+        try:
+            converted = to_json(found.value, found.source, limit, found.strict)
+        except Unfit as reason:
+            # The last line of a program need not be meant as its result.
+            if not found.strict or isinstance(reason, TooLarge):
+                self._outputs.value_dropped(str(reason))
+        except Exception as error:
+            self._outputs.value_dropped(f"{found.source} could not be looked at: {type(error).__name__}: {error}")
+        else:
+            self._outputs.value(found.source, converted.data, converted.notes)
 
     def _end_of_cell(self) -> None:
         figures = sys.modules.get(f"{__package__}.figures")

@@ -18,9 +18,11 @@ from .kernel import End, KernelKeeper, Way
 from .limits import Limits
 from .loop import Loop, Timer
 from .notices import Notices
-from .output import MAX_TEXT, OutputLog, StreamDecoder
+from .output import MAX_TEXT, OutputLog, StreamDecoder, clean
 from .pressure import Pressure
+from .programs import Program
 from .report import FileReport
+from .value import ValueRelay
 from .watch import EntryWatch, MemoryWatch
 from .workers import Report, Scanner
 
@@ -84,10 +86,11 @@ class Execution:
         self._decoders = {"stdout": StreamDecoder(), "stderr": StreamDecoder()}
         self._log = OutputLog(self._emit, limits.max_output_bytes)
         self._images = ImageRelay(self._emit, limits.max_images, limits.max_image_bytes)
+        self._value = ValueRelay(self._emit, limits.max_value_bytes)
         self._report = FileReport(room.scanner, host, self._emit, self._done)
 
-    def start(self, code: bytes) -> None:
-        self._room.kernel.when_ready(lambda ready: self._run(code, ready))
+    def start(self, program: Program) -> None:
+        self._room.kernel.when_ready(lambda ready: self._run(program, ready))
 
     @property
     def running(self) -> bool:
@@ -164,6 +167,10 @@ class Execution:
                 return self._error(header, payload)
             case "image":
                 return self._images.piece(header, payload)
+            case "value":
+                return self._value.piece(header, payload)
+            case "value_dropped":
+                return self._value.drop(header.get("reason"))
             case "image_dropped":
                 size = header.get("bytes")
                 self._images.dropped(size if type(size) is int and 0 < size < 1 << 50 else 0)
@@ -187,7 +194,7 @@ class Execution:
 
     # The steps
 
-    def _run(self, code: bytes, ready: bool) -> None:
+    def _run(self, program: Program, ready: bool) -> None:
         if self._state != "waiting":
             return
         if not ready:
@@ -207,8 +214,8 @@ class Execution:
         self._set_timer(self._limits.timeout_ms, lambda: self.stop("timed_out"))
         self._room.watch.begin()
         self._room.entries.begin()
-        header = {"id": self._id, "max_images": self._limits.max_images, "max_image_bytes": self._limits.max_image_bytes}
-        self._room.kernel.execute(self, header, code)
+        limits = {name: getattr(self._limits, name) for name in ("max_images", "max_image_bytes", "max_value_bytes")}
+        self._room.kernel.execute(self, {"id": self._id, **limits, **program.fields}, program.content)
 
     def _interrupt(self) -> None:
         """SIGINT now and, for code that swallowed it, once more halfway to the end of the grace."""
@@ -257,6 +264,7 @@ class Execution:
             self._log.add(stream, decoder.text(b"", final=True), 0)
         self._log.finish()
         self._notices.cuts(self._log, self._images)
+        self._notices.value(self._value)
         self._notices.children_killed(self._room.pressure.take(), self._room.watch.limit, self._state_lost)
         self._notices.processes_left(self._room.left_processes())
 
@@ -296,8 +304,8 @@ class Execution:
         self._log.add_error(
             {
                 "event": "error",
-                "name": _clean(name[:256]),
-                "value": _clean(value[:4096]),
+                "name": clean(name[:256]),
+                "value": clean(value[:4096]),
                 "traceback": payload[:MAX_TEXT].decode("utf-8", "replace"),
             }
         )
@@ -313,8 +321,3 @@ class Execution:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._room.loop.after(milliseconds / 1000, callback)
-
-
-def _clean(text: str) -> str:
-    """No lone surrogates: they are no text."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text

@@ -7,6 +7,15 @@ from .frames import Header
 _MAGIC = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
+_NAMES = {"title": 200, "saved_as": 4096}
+"""What a picture may say of itself, and how many characters of it."""
+
+
+def _names(header: Header) -> Header:
+    given = {name: header.get(name) for name in _NAMES}
+    return {name: text for name, text in given.items() if isinstance(text, str) and 0 < len(text) <= _NAMES[name]}
+
+
 class ImageRelay:
     """Bounds of one execution. `emit` sends an event with a payload to the host."""
 
@@ -43,9 +52,8 @@ class ImageRelay:
             return False
         self._left -= len(payload)
         if self._passing:
-            self._emit(
-                {"event": "image", "index": self.sent, "mime": mime, "bytes": size, "more": more}, payload
-            )
+            event = {"event": "image", "index": self.sent, "mime": mime, "bytes": size, "more": more}
+            self._emit({**event, **_names(header)}, payload)
             self.sent += 0 if more else 1
         return True
 

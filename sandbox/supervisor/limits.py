@@ -11,6 +11,7 @@ _BOUNDS = {
     "max_output_bytes": (1_024, 67_108_864),
     "max_images": (0, 1_000),
     "max_image_bytes": (0, 104_857_600),
+    "max_value_bytes": (1, 67_108_864),
 }
 
 
@@ -21,6 +22,7 @@ class Limits:
     max_output_bytes: int = 1_048_576
     max_images: int = 20
     max_image_bytes: int = 10_485_760
+    max_value_bytes: int = 8_388_608
 
 
 def whole_number(name: str, value: object, low: int, high: int) -> int:

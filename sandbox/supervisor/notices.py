@@ -7,8 +7,11 @@ from .images import ImageRelay
 from .kernel import End
 from .limits import Limits
 from .memory import in_words
-from .output import OutputLog
+from .output import OutputLog, clean
+from .value import ValueRelay
 
+_MAX_REASON = 1_000
+"""Characters of one sentence that the kernel wrote."""
 _FILES_KEPT = "Variables are lost; files in /mnt/data are kept."
 
 
@@ -85,6 +88,12 @@ class Notices:
                 "images_dropped",
                 f"{images.too_many} images were left out: the limit is {limits.max_images} in one execution.",
             )
+
+    def value(self, value: ValueRelay) -> None:
+        if value.dropped is not None:
+            self._add("value_dropped", clean(f"The value was not returned. {value.dropped[:_MAX_REASON]}"))
+        if value.notes:
+            self._add("value_converted", clean(" ".join(note[:_MAX_REASON] for note in value.notes)))
 
     def _add(self, code: str, message: str) -> None:
         self._all.append((code, message))

@@ -14,6 +14,11 @@ _EVENT_COST = 64
 Emit = Callable[[Header], None]
 
 
+def clean(text: str) -> str:
+    """Without lone surrogates: they are no text."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 class StreamDecoder:
     """Bytes of one pipe as text; a character may be split between two reads."""
 

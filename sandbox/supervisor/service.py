@@ -21,7 +21,7 @@ from .pressure import Pressure
 from .watch import EntryWatch, MemoryWatch
 from .workers import Job, Pool, Scanner
 
-VERSION = "1"
+VERSION = "2"
 """Of the protocol; grows when something in it changes."""
 
 
@@ -156,17 +156,17 @@ class Service:
         self._require_idle()
         limits = read_limits(header)
 
-        def whole(code: bytes) -> None:
-            self._answering(connection, header, lambda: self._begin(connection, header, limits, code))
+        def whole(program: programs.Program) -> None:
+            self._answering(connection, header, lambda: self._begin(connection, header, limits, program))
 
         programs.receive(connection, header, payload, whole)
 
-    def _begin(self, connection: Connection, header: Header, limits: Limits, code: bytes) -> None:
+    def _begin(self, connection: Connection, header: Header, limits: Limits, program: programs.Program) -> None:
         self._require_idle()
         self._executor = connection
         self._execution = Execution(self, connection, header["id"], limits, self._execution_over)
         connection.stream.on_drained = self._execution.drained
-        self._execution.start(code)
+        self._execution.start(program)
 
     def _execution_over(self) -> None:
         if self._executor is not None:

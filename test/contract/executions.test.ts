@@ -46,6 +46,7 @@ describe('one execution', () => {
       files: [
         { id: expect.stringMatching(/^cfile_/), path: '/mnt/data/made.txt', bytes: 1, change: 'created' },
       ],
+      value: null,
       state_lost: false,
       duration_ms: expect.any(Number),
       peak_memory_bytes: expect.any(Number),

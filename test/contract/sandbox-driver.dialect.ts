@@ -7,6 +7,10 @@ export interface Dialect {
   result(value: number): string;
   set(name: string, value: number): string;
   printVariable(name: string): string;
+  /** Prints an input as JSON. */
+  printInput(name: string): string;
+  /** Sets the variable `result` to what this JSON says. */
+  giveBack(json: string): string;
   raise(name: string, message: string): string;
   sleep(milliseconds: number): string;
   /** Goes on when interrupted. */
@@ -30,6 +34,8 @@ export const python: Dialect = {
   result: (value) => `${value}`,
   set: (name, value) => `${name} = ${value}`,
   printVariable: (name) => `print(${name})`,
+  printInput: (name) => `import json; print(json.dumps(${name}))`,
+  giveBack: (json) => `import json; result = json.loads(${quoted(json)})`,
   raise: (name, message) => `raise ${name}(${quoted(message)})`,
   sleep: (milliseconds) => `import time; time.sleep(${milliseconds / 1000})`,
   stubborn: (milliseconds) =>
@@ -67,6 +73,8 @@ export const fakeLanguage: Dialect = {
   result: (value) => `result:${value}`,
   set: (name, value) => `set:${name}=${value}`,
   printVariable: (name) => `get:${name}`,
+  printInput: (name) => `input:${name}`,
+  giveBack: (json) => `give:${json}`,
   raise: (name, message) => `raise:${name}:${message}`,
   sleep: (milliseconds) => `sleep:${milliseconds}`,
   stubborn: (milliseconds) => `stubborn:${milliseconds}`,

@@ -2,14 +2,66 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_CODE_CHARS } from '../../orchestrator/src/common/code-length.js';
 import type { ExecutionEvent } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
-import { codeOf, LIMITS, run, tell } from './sandbox-driver.helpers.js';
+import { codeOf, LIMITS, run, tell, type Told } from './sandbox-driver.helpers.js';
 import type { Bench } from './sandbox-driver.suite.js';
 
 export function executionContract(bench: Bench): void {
   outputContract(bench);
+  valueContract(bench);
   stateContract(bench);
   stoppingContract(bench);
   deathContract(bench);
+}
+
+const valueOf = ({ events }: Told): unknown => {
+  const value = events.find((event) => event.type === 'value');
+  return value && [value.from, JSON.parse(value.json.toString()) as unknown];
+};
+const BOUNDS = { returns: 'automatic', maxValueBytes: 4_000_000 } as const;
+
+function valueContract({ harness, shared }: Bench): void {
+  const { dialect } = harness;
+
+  describe('values', () => {
+    it.each([2, 1_500_000])('go in and come out, of %i characters', async (length) => {
+      const inputs = Buffer.from(JSON.stringify({ given: { städte: 'ü'.repeat(length) }, other: [1, null] }));
+      const told = await run(shared(), dialect.printInput('other'), {
+        values: { ...BOUNDS, inputs, returns: 'none' },
+      });
+      expect(told.stdout).toBe('[1, null]\n');
+      const back = await run(shared(), dialect.giveBack(`{"städte":"${'ü'.repeat(length)}"}`), {
+        values: BOUNDS,
+      });
+      expect(valueOf(back)).toEqual(['result', { städte: 'ü'.repeat(length) }]);
+    });
+
+    it('that nobody asked for stay where they are', async () => {
+      expect(valueOf(await run(shared(), dialect.giveBack('1')))).toBeUndefined();
+      const values = { ...BOUNDS, returns: 'none' } as const;
+      expect(valueOf(await run(shared(), dialect.giveBack('1'), { values }))).toBeUndefined();
+    });
+
+    it('that are too long are left out, and that is told', async () => {
+      const values = { ...BOUNDS, maxValueBytes: 1_024 };
+      const told = await run(shared(), dialect.giveBack(`"${'x'.repeat(2_000)}"`), { values });
+      expect([valueOf(told), told.notices]).toEqual([undefined, ['value_dropped']]);
+    });
+
+    it('of code that raises are none', async () => {
+      const code = `${dialect.giveBack('1')}\n${dialect.raise('ValueError', 'after all')}`;
+      expect(valueOf(await run(shared(), code, { values: BOUNDS }))).toBeUndefined();
+    });
+
+    it('that are no JSON object are an error of the code, which then does not run', async () => {
+      const values = { ...BOUNDS, inputs: Buffer.from('[1]') };
+      const told = await run(shared(), dialect.print('ran'), { values });
+      expect([told.error?.name, told.error?.value, told.stdout]).toEqual([
+        'BadInput',
+        'inputs is not a JSON object',
+        '',
+      ]);
+    });
+  });
 }
 
 function outputContract({ harness, shared }: Bench): void {

@@ -51,6 +51,7 @@ const TABLE: Readonly<Record<string, Access>> = {
   'GET /containers/:container_id/files/:file_id/content': 'project',
   'DELETE /containers/:container_id/files/:file_id': 'project',
 
+  'POST /containers/:container_id/expire': 'project',
   'POST /containers/:container_id/executions': 'project',
   'GET /containers/:container_id/executions': 'project',
   'GET /containers/:container_id/executions/:execution_id': 'project',

@@ -50,6 +50,15 @@ class Result:
                     pieces = []
         return pictures
 
+    def value(self) -> Any:
+        """The value that came back, Ellipsis if none did."""
+        pieces = [payload for header, payload in self.events if header["event"] == "value"]
+        return json.loads(b"".join(pieces)) if pieces else ...
+
+    def notice(self, code: str) -> str:
+        """The message of the notices of that code."""
+        return " ".join(header["message"] for header in self.of("notice") if header["code"] == code)
+
     def files(self) -> dict[str, str]:
         """Path to change."""
         return {entry["path"]: entry["change"] for entry in self.changes()}
@@ -123,10 +132,12 @@ class Client:
         self.send({"op": "execute", "code": code, **fields})
         return self.finish()
 
-    def run_long(self, code: str, **fields: Any) -> Result:
-        """Code of any length, in several frames."""
+    def run_long(self, code: str, inputs: bytes = b"", **fields: Any) -> Result:
+        """Code and inputs of any length, in several frames."""
         data = code.encode()
-        identifier = self.send({"op": "execute", "code_bytes": len(data), **fields}, data[:1_000_000])
+        lengths = {"code_bytes": len(data), "inputs_bytes": len(inputs)}
+        data += inputs
+        identifier = self.send({"op": "execute", **lengths, **fields}, data[:1_000_000])
         for start in range(1_000_000, len(data), 1_000_000):
             self.send({"id": identifier, "op": "code"}, data[start : start + 1_000_000])
         return self.finish()

@@ -17,6 +17,7 @@ from supervisor.frames import Header, pack  # noqa: E402
 from supervisor.kernel import End, KernelKeeper, Way  # noqa: E402
 from supervisor.limits import Limits  # noqa: E402
 from supervisor.loop import Loop  # noqa: E402
+from supervisor.programs import Program  # noqa: E402
 from supervisor.stream import FrameStream  # noqa: E402
 from supervisor.workers import Report  # noqa: E402
 
@@ -88,7 +89,7 @@ class Frames(unittest.TestCase):
             lambda header, payload: None if keeper._accept(header, payload) else channel.close("a message that no kernel sends"),
             reasons.append,
         )
-        execution.start(b"1")
+        execution.start(Program(b"1", {"inputs_bytes": 0, "returns": "none"}))
         theirs.sendall(data)
         theirs.close()
         channel.drain()

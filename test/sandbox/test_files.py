@@ -312,7 +312,7 @@ class Files(SandboxTest):
         with self.assertRaises(Failed) as caught:
             self.files.put(self.path("more"), bytes(5_000_000))
         self.assertEqual(caught.exception.code, "no_space")
-        self.assertEqual(self.files.ask("ping")["version"], "1")
+        self.assertEqual(self.files.ask("ping")["version"], "2")
         self.refused("not_found", "get", path=self.path("more"))
         self.client.run("import os; os.unlink('full')")
         self.assert_healthy()

@@ -18,12 +18,13 @@ export function parseBytes(text: string): number {
   return Number(match[1]) * UNITS[match[2]!.toLowerCase()]!;
 }
 
-const bytes = (fallback: string, sentence: string) =>
+const bytes = (fallback: string, sentence: string, max = Number.MAX_SAFE_INTEGER) =>
   z
     .string()
     .default(fallback)
     .transform(parseBytes)
     .refine((value) => Number.isSafeInteger(value) && value >= 0, 'expected a size such as 512m or 2g')
+    .refine((value) => value <= max, `expected ${max} bytes at most`)
     .meta({ description: sentence, unit: 'bytes (k, m, g allowed)', example: fallback });
 
 const whole = (
@@ -221,6 +222,7 @@ export const envSchema = z.object({
   ),
   EXECUTION_MAX_IMAGES: whole(20, 'Images kept of one execution.', 'count'),
   EXECUTION_MAX_IMAGE_BYTES: bytes('10m', 'Largest image kept.'),
+  EXECUTION_MAX_VALUE_BYTES: bytes('8m', 'Longest JSON that code may give back as a value.', 67_108_864),
 
   STORAGE_QUOTA_BYTES: bytes(
     '100g',

@@ -249,6 +249,20 @@ export class ContainerRepository {
     });
   }
 
+  /** running → expired, before its time; false when it was over already. */
+  async markExpired(id: string): Promise<boolean> {
+    const told = await this.prisma.$transaction(async (tx) => {
+      const ended = await tx.container.updateManyAndReturn({
+        where: { id, status: { in: containerStates.sourcesOf('expired') } },
+        data: { status: 'expired', endedAt: new Date() },
+        select: { id: true, projectId: true, sandboxId: true },
+      });
+      return ended.length === 0 ? null : this.outbox.announce(tx, ended.map(toExpired));
+    });
+    if (told !== null) this.outbox.wake(told);
+    return told !== null;
+  }
+
   /** Writes down what has expired, but for containers that are in use; returns what it ended. */
   async expireDue(inUse: readonly string[]): Promise<readonly EndedContainer[]> {
     const { rows, told } = await this.prisma.$transaction(async (tx) => {

@@ -84,6 +84,17 @@ export class ContainersController {
     return this.containers.retrieve(caller.projectId, id);
   }
 
+  @Post(':container_id/expire')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Expire a container now: its memory is freed, its files are kept' })
+  @ApiResponse({ status: 200, standardSchema: containerSchema })
+  async expire(
+    @CurrentProject() caller: Caller,
+    @Param('container_id') id: string,
+  ): Promise<ContainerObject> {
+    return this.containers.expire(caller.projectId, id);
+  }
+
   @Delete(':container_id')
   @ApiOperation({ summary: 'Delete a container' })
   @ApiResponse({ status: 200, standardSchema: deletedContainerSchema })

@@ -10,6 +10,7 @@ import { ContainerRepository } from './container.repository.js';
 import { ContainersController } from './containers.controller.js';
 import { ContainersService } from './containers.service.js';
 import { ExecutionRepository } from './execution.repository.js';
+import { ExecutionRecords } from './execution-records.service.js';
 import { ExecutionService } from './execution.service.js';
 import { ExecutionsController } from './executions.controller.js';
 import { FileImporter } from './file-importer.js';
@@ -37,6 +38,7 @@ import { OldContainers } from './old-containers.repository.js';
     ContainersService,
     ContainerFilesService,
     ExecutionService,
+    ExecutionRecords,
     { provide: RunningWork, useExisting: ExecutionService },
     { provide: Reclaimer, useExisting: SandboxBindings },
     ContainerHolds,
@@ -51,6 +53,13 @@ import { OldContainers } from './old-containers.repository.js';
     PoolProcessor,
     ContainersBoot,
   ],
-  exports: [OldContainers, ContainersService, ContainerFilesService, ExecutionService, SweepService],
+  exports: [
+    OldContainers,
+    ContainersService,
+    ContainerFilesService,
+    ExecutionService,
+    ExecutionRecords,
+    SweepService,
+  ],
 })
 export class ContainersModule {}

@@ -32,6 +32,8 @@ export interface CreateContainer {
   readonly fileIdsParam: string;
 }
 
+const NOT_ENDED = 'a sandbox could not be ended; the sweep tries again';
+
 /** What an expired container answers to file and execution requests (docs/contract/containers.md). */
 export const expired = (status = 404, param: string | null = null): ApiError =>
   new ApiError('container_expired', 'Container is expired.', { status, param });
@@ -160,15 +162,28 @@ export class ContainersService {
     await this.blobs.freeUnused();
   }
 
+  /**
+   * What idling does, at once: the memory is free and variables are lost, files stay as with any expired
+   * container. Code that runs comes to its end first. Again does nothing.
+   */
+  async expire(projectId: string, id: string): Promise<ContainerObject> {
+    const row = await this.find(projectId, id);
+    if ((await this.containers.markExpired(row.id)) || row.sandboxId !== null) {
+      try {
+        await this.bindings.retire(row.id, row.sandboxId);
+      } catch (error) {
+        this.logger.warn({ err: error, containerId: id }, NOT_ENDED);
+      }
+    }
+    return presentContainer(await this.find(projectId, id), this.clock.now());
+  }
+
   /** Ends the sandbox of a container that has ended; one that the engine keeps is left to the sweep. */
   private async letGo(id: string, sandboxId: string | null): Promise<void> {
     try {
       await this.bindings.release(id, sandboxId);
     } catch (error) {
-      this.logger.warn(
-        { err: error, containerId: id },
-        'a sandbox could not be ended; the sweep tries again',
-      );
+      this.logger.warn({ err: error, containerId: id }, NOT_ENDED);
     }
   }
 

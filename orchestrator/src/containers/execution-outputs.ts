@@ -4,7 +4,14 @@ import { storableText } from '../common/text.js';
 export type ExecutionOutput =
   | { readonly type: 'stdout' | 'stderr' | 'result' | 'display'; readonly text: string }
   | { readonly type: 'error'; readonly name: string; readonly value: string; readonly traceback: string }
-  | { readonly type: 'image'; readonly file_id: string; readonly mime_type: string; readonly bytes: number }
+  | {
+      readonly type: 'image';
+      readonly file_id: string;
+      readonly mime_type: string;
+      readonly bytes: number;
+      readonly title?: string;
+      readonly saved_as?: string;
+    }
   | { readonly type: 'notice'; readonly code: string; readonly message: string };
 
 /** Collects outputs; neighbouring pieces of one stream become one entry. */
@@ -29,7 +36,11 @@ export class OutputCollector {
 export function storableOutput(output: ExecutionOutput): ExecutionOutput {
   switch (output.type) {
     case 'image':
-      return output;
+      return {
+        ...output,
+        ...(output.title === undefined ? {} : { title: storableText(output.title) }),
+        ...(output.saved_as === undefined ? {} : { saved_as: storableText(output.saved_as) }),
+      };
     case 'error':
       return {
         ...output,
@@ -45,44 +56,4 @@ export function storableOutput(output: ExecutionOutput): ExecutionOutput {
     case 'display':
       return { type: output.type, text: storableText(output.text) };
   }
-}
-
-/** An entry of `code_interpreter_call.outputs` before images are filled in (docs/contract/code-interpreter.md). */
-export type CallOutput =
-  | { readonly type: 'logs'; readonly logs: string }
-  | { readonly type: 'image'; readonly file_id: string };
-
-function textOf(output: Exclude<ExecutionOutput, { type: 'image' }>): string {
-  switch (output.type) {
-    case 'error':
-      return output.traceback;
-    case 'notice':
-      return `[${output.message}]`;
-    case 'stdout':
-    case 'stderr':
-    case 'result':
-    case 'display':
-      return output.text;
-  }
-}
-
-/** stdout, stderr, traceback, last value and notices all land in `logs`, in order. */
-export function toCallOutputs(outputs: readonly ExecutionOutput[]): CallOutput[] {
-  const result: CallOutput[] = [];
-  let logs = '';
-  const flush = () => {
-    if (logs !== '') result.push({ type: 'logs', logs });
-    logs = '';
-  };
-  for (const output of outputs) {
-    if (output.type === 'image') {
-      flush();
-      result.push({ type: 'image', file_id: output.file_id });
-    } else {
-      if (logs !== '' && !logs.endsWith('\n')) logs += '\n';
-      logs += textOf(output);
-    }
-  }
-  flush();
-  return result;
 }

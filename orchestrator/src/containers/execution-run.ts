@@ -7,14 +7,27 @@ import { Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { storableText } from '../common/text.js';
-import { type ExecutionEvent, type Sandbox, SandboxError } from '../sandboxes/sandbox.driver.js';
+import {
+  type ExecutionEvent,
+  type Sandbox,
+  SandboxError,
+  type ValueOptions,
+} from '../sandboxes/sandbox.driver.js';
 import type { ContainerFileRow } from './container-file.repository.js';
 import type { ContainerRow } from './container.repository.js';
 import { type ExecutionOutput, OutputCollector, storableOutput } from './execution-outputs.js';
 import type { ExecutionEnd, ExecutionRow } from './execution.repository.js';
 import type { ExecutionState } from './execution.state.js';
+import { type ExecutionValue, readValue } from './execution-value.js';
 import { type ImportedFile, type ImportReport, isWorthAnotherTry } from './file-importer.js';
-import { EXECUTION_NOT_STORED, leftNotice, missingNotice, type Notice, STATE_LOST } from './notices.js';
+import {
+  EXECUTION_NOT_STORED,
+  leftNotice,
+  missingNotice,
+  type Notice,
+  STATE_LOST,
+  UNREADABLE_VALUE,
+} from './notices.js';
 import { DATA_DIR } from './path-allocator.js';
 import { RunFeed } from './run-feed.js';
 import type { RunParts } from './run-parts.js';
@@ -32,6 +45,17 @@ export type RunEvent =
       readonly cause?: unknown;
     };
 
+export type RunValues = Omit<ValueOptions, 'maxValueBytes'>;
+
+export interface RunOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly responseId?: string | undefined;
+  /** What the code gets and gives back beside text and files. */
+  readonly values?: RunValues | undefined;
+  /** Aborting interrupts the code. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export type FinishedRun = Extract<RunEvent, { type: 'finished' }>;
 
 /** Milliseconds between two heartbeats that keep a busy container from expiring; the shortest lifetime is a minute. */
@@ -48,10 +72,12 @@ export class ExecutionRun {
   private readonly images: ContainerFileRow[] = [];
   private readonly stop = new AbortController();
   private readonly signal: AbortSignal;
+  private readonly values: RunValues | undefined;
   private errorName: string | null = null;
   private stateLost = false;
   private end: Extract<ExecutionEvent, { type: 'finished' }> | null = null;
   private files: readonly ImportedFile[] = [];
+  private value: ExecutionValue | null = null;
   private cause: unknown;
 
   constructor(
@@ -59,8 +85,9 @@ export class ExecutionRun {
     private readonly container: ContainerRow,
     private readonly row: ExecutionRow,
     private readonly code: string,
-    signal: AbortSignal | undefined,
+    { signal, values }: RunOptions,
   ) {
+    this.values = values;
     this.signal = signal ? AbortSignal.any([signal, this.stop.signal]) : this.stop.signal;
   }
 
@@ -208,6 +235,7 @@ export class ExecutionRun {
       maxOutputBytes: env.EXECUTION_MAX_OUTPUT_BYTES,
       maxImages: env.EXECUTION_MAX_IMAGES,
       maxImageBytes: env.EXECUTION_MAX_IMAGE_BYTES,
+      ...(this.values && { values: { ...this.values, maxValueBytes: env.EXECUTION_MAX_VALUE_BYTES } }),
       signal: this.signal,
     };
   }
@@ -215,6 +243,11 @@ export class ExecutionRun {
   private async observe(event: ExecutionEvent): Promise<void> {
     if (event.type === 'finished') {
       this.end = event;
+      return;
+    }
+    if (event.type === 'value') {
+      this.value = readValue(event);
+      if (this.value === null) this.note(UNREADABLE_VALUE);
       return;
     }
     if (event.type === 'error') this.errorName = storableText(event.name);
@@ -242,7 +275,14 @@ export class ExecutionRun {
       }),
     );
     this.images.push(row);
-    return { type: 'image', file_id: row.id, mime_type: image.mimeType, bytes: image.data.length };
+    return storableOutput({
+      type: 'image',
+      file_id: row.id,
+      mime_type: image.mimeType,
+      bytes: image.data.length,
+      ...(image.title === undefined ? {} : { title: image.title }),
+      ...(image.savedAs === undefined ? {} : { saved_as: image.savedAs }),
+    });
   }
 
   private tell(output: ExecutionOutput): void {
@@ -271,13 +311,15 @@ export class ExecutionRun {
     const { end, files } = this;
     return {
       status: failure ?? end?.status ?? 'failed',
-      outputs: this.outputs.list().map((output) => ({ ...output })),
+      outputs: this.outputs.list(),
       files: files.map(({ row: file, change }) => ({
         id: file.id,
         path: storableText(file.path),
         bytes: Number(file.bytes),
         change,
       })),
+      // Code that was stopped, or that raised after all, gives nothing back.
+      value: failure === null && end?.status === 'completed' && this.errorName === null ? this.value : null,
       errorName: this.errorName,
       stateLost: this.stateLost || (end?.stateLost ?? false),
       durationMs: end ? Math.round(end.durationMs) : null,

@@ -1,13 +1,11 @@
 import { toUnix, toUnixOrNull } from '../common/time.js';
-import type { ExecutionOutput } from './execution-outputs.js';
 import type { ExecutionRow } from './execution.repository.js';
 import type { ExecutionObject } from './execution.schema.js';
 
 export type { ExecutionObject } from './execution.schema.js';
 
 export function presentExecution(row: ExecutionRow): ExecutionObject {
-  const outputs = row.outputs as unknown as ExecutionOutput[];
-  const error = outputs.findLast((output) => output.type === 'error');
+  const error = row.outputs.findLast((output) => output.type === 'error');
   return {
     id: row.id,
     object: 'container.execution',
@@ -15,9 +13,10 @@ export function presentExecution(row: ExecutionRow): ExecutionObject {
     response_id: row.responseId,
     status: row.status,
     code: row.code,
-    outputs,
+    outputs: [...row.outputs],
     error: error ? { name: error.name, value: error.value, traceback: error.traceback } : null,
-    files: row.files as unknown as ExecutionObject['files'],
+    files: [...row.files],
+    value: row.value,
     state_lost: row.stateLost,
     duration_ms: row.durationMs,
     peak_memory_bytes: row.peakMemoryBytes === null ? null : Number(row.peakMemoryBytes),

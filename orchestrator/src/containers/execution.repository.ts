@@ -2,10 +2,29 @@ import { Injectable } from '@nestjs/common';
 import { type Execution, Prisma } from '../database/generated/client.js';
 import { PrismaService } from '../database/prisma.service.js';
 import { at, NOW, RELAXED } from '../database/sql.js';
+import type { ExecutionOutput } from './execution-outputs.js';
 import { type ExecutionState, executionStates } from './execution.state.js';
+import type { ExecutionValue } from './execution-value.js';
 import type { Notice } from './notices.js';
 
-export type ExecutionRow = Execution;
+/** A file that an execution made, changed or removed. */
+export interface ExecutionFile {
+  readonly id: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly change: 'created' | 'modified' | 'deleted';
+}
+
+interface Contents {
+  readonly outputs: readonly ExecutionOutput[];
+  readonly files: readonly ExecutionFile[];
+  readonly value: ExecutionValue | null;
+}
+
+export type ExecutionRow = Omit<Execution, keyof Contents> & Contents;
+
+/** The one place that says what is in the JSON columns: nobody else writes them. */
+const typed = (row: Execution): ExecutionRow => row as unknown as ExecutionRow;
 
 export interface NewExecution {
   readonly id: string;
@@ -16,10 +35,8 @@ export interface NewExecution {
   readonly timeoutMs: number;
 }
 
-export interface ExecutionEnd {
+export interface ExecutionEnd extends Contents {
   readonly status: ExecutionState;
-  readonly outputs: Prisma.InputJsonValue;
-  readonly files: Prisma.InputJsonValue;
   readonly errorName: string | null;
   readonly stateLost: boolean;
   readonly durationMs: number | null;
@@ -28,10 +45,11 @@ export interface ExecutionEnd {
 
 export interface ExecutionQuery {
   readonly containerId: string;
+  readonly responseId?: string | undefined;
   readonly afterSeq?: bigint | undefined;
   readonly limit: number;
   readonly order: 'asc' | 'desc';
-  /** Bytes of code and outputs on one page. */
+  /** Bytes of code, outputs and values on one page. */
   readonly maxBytes: number;
 }
 
@@ -46,14 +64,14 @@ export class ExecutionRepository {
    */
   async insert(row: NewExecution, running: boolean): Promise<ExecutionRow> {
     const now = new Date();
-    const [inserted] = await this.prisma.$queryRaw<ExecutionRow[]>`
+    const [inserted] = await this.prisma.$queryRaw<Execution[]>`
       INSERT INTO "Execution"
              ("id", "containerId", "projectId", "responseId", "code", "timeoutMs", "status", "createdAt", "startedAt")
       SELECT ${row.id}, ${row.containerId}, ${row.projectId}, ${row.responseId ?? null}, ${row.code}, ${row.timeoutMs},
              ${running ? 'running' : 'queued'}::"ExecutionStatus", ${now}, ${running ? now : null}
         FROM ${RELAXED}
       RETURNING *`;
-    return inserted!;
+    return typed(inserted!);
   }
 
   async markRunning(id: string): Promise<void> {
@@ -66,33 +84,44 @@ export class ExecutionRepository {
   /** Writes the end once; a second writer changes nothing and gets the row as it is. `row` is what `insert` gave. */
   async finish({ seq: _lost, ...row }: ExecutionRow, end: ExecutionEnd): Promise<ExecutionRow> {
     const { id } = row;
-    const endedAt = new Date();
-    const [written] = await this.prisma.execution.updateManyAndReturn({
+    const written = {
+      ...end,
+      outputs: end.outputs.map((output) => ({ ...output })),
+      files: end.files.map((file) => ({ ...file })),
+      value:
+        end.value === null
+          ? Prisma.DbNull
+          : { from: end.value.from, json: end.value.json as Prisma.InputJsonValue },
+      endedAt: new Date(),
+    };
+    const [found] = await this.prisma.execution.updateManyAndReturn({
       where: { id, status: { in: executionStates.sourcesOf(end.status) } },
-      data: { ...end, endedAt },
+      data: written,
     });
-    if (written) return written;
-    const whole = { ...row, startedAt: row.startedAt ?? row.createdAt, ...end, endedAt };
+    if (found) return typed(found);
+    const whole = { ...row, startedAt: row.startedAt ?? row.createdAt, ...written };
     await this.prisma.execution.createMany({ data: [whole], skipDuplicates: true });
-    return this.prisma.execution.findUniqueOrThrow({ where: { id } });
+    return typed(await this.prisma.execution.findUniqueOrThrow({ where: { id } }));
   }
 
   async find(containerId: string, id: string): Promise<ExecutionRow | null> {
-    return this.prisma.execution.findFirst({ where: { id, containerId } });
+    const row = await this.prisma.execution.findFirst({ where: { id, containerId } });
+    return row && typed(row);
   }
 
   /**
-   * At most `limit` rows, and no more than fit in `maxBytes` of code and outputs together, but always one:
+   * At most `limit` rows, and no more than fit in `maxBytes` of code, outputs and values together, but always one:
    * code may have 10 MB and outputs another one, so a page of a hundred would be a gigabyte.
    */
   async list(query: ExecutionQuery): Promise<{ rows: ExecutionRow[]; hasMore: boolean }> {
-    const { containerId, afterSeq, limit, order, maxBytes } = query;
+    const { containerId, responseId, afterSeq, limit, order, maxBytes } = query;
     const isAscending = order === 'asc';
     const beyond = isAscending ? Prisma.sql`"seq" > ${afterSeq}` : Prisma.sql`"seq" < ${afterSeq}`;
     const found = await this.prisma.$queryRaw<{ id: string; bytes: number }[]>`
-      SELECT "id", octet_length("code") + octet_length("outputs"::text) AS bytes
+      SELECT "id", octet_length("code") + octet_length("outputs"::text) + COALESCE(octet_length("value"::text), 0) AS bytes
         FROM "Execution"
        WHERE "containerId" = ${containerId} AND ${afterSeq === undefined ? Prisma.sql`TRUE` : beyond}
+         AND ${responseId === undefined ? Prisma.sql`TRUE` : Prisma.sql`"responseId" = ${responseId}`}
        ORDER BY "seq" ${Prisma.raw(isAscending ? 'ASC' : 'DESC')}
        LIMIT ${limit + 1}`;
     const ids: string[] = [];
@@ -106,12 +135,13 @@ export class ExecutionRepository {
       where: { id: { in: ids } },
       orderBy: { seq: order },
     });
-    return { rows, hasMore: found.length > ids.length };
+    return { rows: rows.map(typed), hasMore: found.length > ids.length };
   }
 
   /** Executions of one response, oldest first. */
   async ofResponse(responseId: string): Promise<ExecutionRow[]> {
-    return this.prisma.execution.findMany({ where: { responseId }, orderBy: { seq: 'asc' } });
+    const rows = await this.prisma.execution.findMany({ where: { responseId }, orderBy: { seq: 'asc' } });
+    return rows.map(typed);
   }
 
   /**

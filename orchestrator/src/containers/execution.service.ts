@@ -7,7 +7,6 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
 import { KeyedMutex } from '../common/mutex.js';
-import type { Page, PageQuery } from '../common/pagination.js';
 import { settledWithin } from '../common/settled-within.js';
 import { storableText } from '../common/text.js';
 import { ENV } from '../config/config.module.js';
@@ -15,31 +14,21 @@ import type { Env } from '../config/env.schema.js';
 import { Metrics } from '../observability/metrics.service.js';
 import type { RunningWork } from '../sandboxes/running-work.js';
 import { noteSubject } from '../idempotency/subjects.js';
-import { ContainerFileRepository, type ContainerFileRow } from './container-file.repository.js';
 import type { ContainerRow } from './container.repository.js';
-import { ExecutionRun, type FinishedRun, type RunEvent } from './execution-run.js';
+import { ExecutionRun, type FinishedRun, type RunEvent, type RunOptions } from './execution-run.js';
 import { type ExecutionObject, presentExecution } from './execution.presenter.js';
 import { ExecutionRepository, type ExecutionRow } from './execution.repository.js';
 import { SERVER_RESTARTED } from './notices.js';
 import { RunParts } from './run-parts.js';
 
-export { type ExecutionOutput, toCallOutputs } from './execution-outputs.js';
-export type { FinishedRun, RunEvent } from './execution-run.js';
+export type { ExecutionOutput } from './execution-outputs.js';
+export type { FinishedRun, RunEvent, RunOptions } from './execution-run.js';
 export type { ImportedFile } from './file-importer.js';
 
 /** Milliseconds that interrupted code has at a stop until its end is written down. */
 const LAST_WORDS_MS = 5_000;
 /** Milliseconds; a row that is younger may belong to a request that has not come to run it yet. */
 const YOUNG_MS = 60_000;
-/** Bytes of code and outputs on one page of a list. */
-const PAGE_BYTES = 4_194_304;
-
-export interface RunOptions {
-  readonly timeoutMs?: number | undefined;
-  readonly responseId?: string | undefined;
-  /** Aborting interrupts the code. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 interface Running {
   readonly run: ExecutionRun;
@@ -55,7 +44,6 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
 
   constructor(
     private readonly executions: ExecutionRepository,
-    private readonly files: ContainerFileRepository,
     private readonly metrics: Metrics,
     private readonly parts: RunParts,
     @Inject(ENV) private readonly env: Env,
@@ -77,7 +65,7 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
     let run: ExecutionRun;
     try {
       const row = await this.insert(container, code, options, isIdle);
-      run = new ExecutionRun(this.parts, container, row, code, options.signal);
+      run = new ExecutionRun(this.parts, container, row, code, options);
       this.start(row, run, turn);
     } catch (error) {
       void turn.then((end) => end());
@@ -94,55 +82,12 @@ export class ExecutionService implements RunningWork, OnApplicationBootstrap {
     throw new ApiError('server_error', 'The execution ended without a result.');
   }
 
-  async get(container: ContainerRow, id: string): Promise<ExecutionObject> {
-    const row = await this.executions.find(container.id, id);
-    if (!row) throw notFound.execution(id);
-    return presentExecution(row);
-  }
-
-  /** A page may hold fewer than `limit` when they are large; `has_more` tells whether others follow. */
-  async list(container: ContainerRow, query: PageQuery): Promise<Page<ExecutionObject>> {
-    const after =
-      query.after === undefined ? undefined : await this.executions.find(container.id, query.after);
-    if (query.after !== undefined && !after) throw notFound.cursor();
-    const { rows, hasMore } = await this.executions.list({
-      containerId: container.id,
-      afterSeq: after?.seq,
-      limit: query.limit,
-      order: query.order,
-      maxBytes: PAGE_BYTES,
-    });
-    return {
-      object: 'list',
-      data: rows.map(presentExecution),
-      first_id: rows[0]?.id ?? null,
-      last_id: rows.at(-1)?.id ?? null,
-      has_more: hasMore,
-    };
-  }
-
   /** Interrupts a running execution; one that has ended stays as it is. */
   async cancel(container: ContainerRow, id: string): Promise<ExecutionObject> {
-    const found = await this.get(container, id);
+    const found = await this.executions.find(container.id, id);
+    if (!found) throw notFound.execution(id);
     this.running.get(id)?.run.interrupt();
-    return found;
-  }
-
-  /** Files that the executions of a response made and figures they showed; for a run that is taken up again. */
-  async filesOfResponse(responseId: string): Promise<ContainerFileRow[]> {
-    const ids = new Set<string>();
-    for (const row of await this.executions.ofResponse(responseId)) {
-      const { files, outputs } = presentExecution(row);
-      for (const { id } of files) ids.add(id);
-      for (const output of outputs) if (output.type === 'image') ids.add(output.file_id);
-    }
-    return this.files.byIds([...ids]);
-  }
-
-  /** Containers that the executions of a response used, newest first. */
-  async containersOfResponse(responseId: string): Promise<string[]> {
-    const rows = await this.executions.ofResponse(responseId);
-    return [...new Set(rows.map((row) => row.containerId).reverse())];
+    return presentExecution(found);
   }
 
   async settle(ms: number): Promise<void> {

@@ -6,6 +6,7 @@ import { type Caller, CurrentProject } from '../auth/caller.js';
 import { abortOnClose } from '../common/client-gone.js';
 import { ApiError } from '../common/api-error.js';
 import { type Page, pageQuery, pageOf } from '../common/pagination.js';
+import { queryText } from '../common/wire-schema.js';
 import { LargeBody } from '../common/route-config.js';
 import { sendSse } from '../common/sse.js';
 import { ENV } from '../config/config.module.js';
@@ -17,10 +18,14 @@ import { Subjects } from '../idempotency/subjects.js';
 import { ContainersService } from './containers.service.js';
 import { type ExecutionObject, presentExecution } from './execution.presenter.js';
 import { executionSchema, type RunCodeRequest, runCodeSchema } from './execution.schema.js';
+import { valuesOf } from './execution-inputs.js';
+import { ExecutionRecords } from './execution-records.service.js';
 import { ExecutionService } from './execution.service.js';
 import { executionEvents } from './execution.stream.js';
 
-const listQuery = pageQuery();
+const listQuery = pageQuery().extend({
+  response_id: queryText().optional().meta({ description: 'Only those that this response ran.' }),
+});
 
 /** Running given code without a model: an extension of ours. */
 @ApiTags('Executions (extension)')
@@ -30,11 +35,12 @@ export class ExecutionsController {
   constructor(
     private readonly containers: ContainersService,
     private readonly executions: ExecutionService,
+    private readonly records: ExecutionRecords,
     @Inject(ENV) private readonly env: Env,
     subjects: Subjects,
   ) {
     subjects.set('exec_', async ({ projectId, id, params }) =>
-      this.executions.get(await this.containers.find(projectId, params['container_id'] ?? ''), id),
+      this.records.get(await this.containers.find(projectId, params['container_id'] ?? ''), id),
     );
   }
 
@@ -56,7 +62,7 @@ export class ExecutionsController {
   ): Promise<ExecutionObject | undefined> {
     const container = await this.containers.use(caller.projectId, containerId);
     const signal = abortOnClose(request, reply);
-    const options = { timeoutMs: body.timeout_ms, signal };
+    const options = { timeoutMs: body.timeout_ms, values: valuesOf(body), signal };
     if (body.stream) {
       await sendSse(reply, executionEvents(this.executions.run(container, body.code, options)), {
         keepAliveMs: this.env.SSE_KEEPALIVE_MS,
@@ -76,7 +82,7 @@ export class ExecutionsController {
     @Param('container_id') containerId: string,
     @Query({ schema: listQuery }) query: z.output<typeof listQuery>,
   ): Promise<Page<ExecutionObject>> {
-    return this.executions.list(await this.containers.find(caller.projectId, containerId), query);
+    return this.records.list(await this.containers.find(caller.projectId, containerId), query);
   }
 
   @Get(':execution_id')
@@ -87,7 +93,7 @@ export class ExecutionsController {
     @Param('container_id') containerId: string,
     @Param('execution_id') id: string,
   ): Promise<ExecutionObject> {
-    return this.executions.get(await this.containers.find(caller.projectId, containerId), id);
+    return this.records.get(await this.containers.find(caller.projectId, containerId), id);
   }
 
   @Post(':execution_id/cancel')

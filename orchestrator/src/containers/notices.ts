@@ -17,6 +17,11 @@ export const STATE_LOST: Notice = {
     'The sandbox of this container was replaced: variables and imports are lost, files in /mnt/data are kept.',
 };
 
+export const UNREADABLE_VALUE: Notice = {
+  code: 'value_dropped',
+  message: 'The value was not returned. What the sandbox sent is not JSON that can be kept.',
+};
+
 export const SERVER_RESTARTED: Notice = {
   code: 'server_restarted',
   message: 'The server was restarted while this code ran. Files in /mnt/data are kept; run it again.',

@@ -35,7 +35,7 @@ export class OldContainers {
   /** Takes code and outputs out of the executions of deleted containers; what they cost is kept. */
   emptyDeletedExecutions(take: number): Promise<number> {
     return this.prisma.$executeRaw`
-      UPDATE "Execution" SET "code" = '', "outputs" = '[]', "files" = '[]' WHERE "id" = ANY(ARRAY(
+      UPDATE "Execution" SET "code" = '', "outputs" = '[]', "files" = '[]', "value" = NULL WHERE "id" = ANY(ARRAY(
         SELECT "id" FROM "Execution"
          WHERE "containerId" = ANY(${TO_EMPTY}) AND "code" <> '' AND "status" NOT IN ('queued', 'running')
          LIMIT ${take}))`;

@@ -47,11 +47,13 @@ export interface FunctionCallItem {
   readonly status: ItemStatus;
 }
 
-/** As stored: an image is named by its container file; `url` is filled in when it is shown. */
-export type CallOutputEntry =
+/** As stored: an image is named by its container file. */
+export type StoredCallOutput =
   | { readonly type: 'logs'; readonly logs: string }
-  | { readonly type: 'image'; readonly file_id: string }
-  | { readonly type: 'image'; readonly url: string };
+  | { readonly type: 'image'; readonly file_id: string };
+
+/** As shown: `url` is filled in when it is. */
+export type CallOutputEntry = StoredCallOutput | { readonly type: 'image'; readonly url: string };
 
 export interface CodeInterpreterCallItem {
   readonly id: string;
@@ -132,38 +134,67 @@ export type DraftEvent =
   | { readonly type: 'response.output_item.added' | 'response.output_item.done'; readonly item: OutputItem }
   | ItemEvent;
 
-/** An event about one item; `output_index` is added by the sequencer. */
-export interface ItemEvent {
-  readonly type: Exclude<ItemEventType, never>;
+interface OfItem {
   readonly item_id: string;
-  readonly [field: string]: unknown;
 }
+interface OfContent extends OfItem {
+  readonly content_index: number;
+}
+interface OfSummary extends OfItem {
+  readonly summary_index: number;
+}
+type SummaryPart = ReasoningItem['summary'][number];
+type ReasoningPart = NonNullable<ReasoningItem['content']>[number];
 
-export type ItemEventType =
-  | 'response.content_part.added'
-  | 'response.content_part.done'
-  | 'response.output_text.delta'
-  | 'response.output_text.done'
-  | 'response.output_text.annotation.added'
-  | 'response.refusal.delta'
-  | 'response.refusal.done'
-  | 'response.function_call_arguments.delta'
-  | 'response.function_call_arguments.done'
-  | 'response.reasoning_summary_part.added'
-  | 'response.reasoning_summary_part.done'
-  | 'response.reasoning_summary_text.delta'
-  | 'response.reasoning_summary_text.done'
-  | 'response.reasoning_text.delta'
-  | 'response.reasoning_text.done'
-  | 'response.code_interpreter_call.in_progress'
-  | 'response.code_interpreter_call_code.delta'
-  | 'response.code_interpreter_call_code.done'
-  | 'response.code_interpreter_call.interpreting'
-  | 'response.code_interpreter_call.completed';
+/** An event about one item; `output_index` is added by the sequencer. */
+export type ItemEvent =
+  | (OfContent & {
+      readonly type: 'response.content_part.added' | 'response.content_part.done';
+      readonly part: OutputTextPart | RefusalPart | ReasoningPart;
+    })
+  | (OfContent & {
+      readonly type: 'response.output_text.delta';
+      readonly delta: string;
+      readonly logprobs: readonly unknown[];
+    })
+  | (OfContent & {
+      readonly type: 'response.output_text.done';
+      readonly text: string;
+      readonly logprobs: readonly unknown[];
+    })
+  | (OfContent & {
+      readonly type: 'response.output_text.annotation.added';
+      readonly annotation_index: number;
+      readonly annotation: ContainerFileCitation;
+    })
+  | (OfContent & { readonly type: 'response.refusal.delta'; readonly delta: string })
+  | (OfContent & { readonly type: 'response.refusal.done'; readonly refusal: string })
+  | (OfItem & { readonly type: 'response.function_call_arguments.delta'; readonly delta: string })
+  | (OfItem & {
+      readonly type: 'response.function_call_arguments.done';
+      readonly name: string;
+      readonly arguments: string;
+    })
+  | (OfSummary & {
+      readonly type: 'response.reasoning_summary_part.added' | 'response.reasoning_summary_part.done';
+      readonly part: SummaryPart;
+    })
+  | (OfSummary & { readonly type: 'response.reasoning_summary_text.delta'; readonly delta: string })
+  | (OfSummary & { readonly type: 'response.reasoning_summary_text.done'; readonly text: string })
+  | (OfContent & { readonly type: 'response.reasoning_text.delta'; readonly delta: string })
+  | (OfContent & { readonly type: 'response.reasoning_text.done'; readonly text: string })
+  | (OfItem & {
+      readonly type:
+        | 'response.code_interpreter_call.in_progress'
+        | 'response.code_interpreter_call.interpreting'
+        | 'response.code_interpreter_call.completed';
+    })
+  | (OfItem & { readonly type: 'response.code_interpreter_call_code.delta'; readonly delta: string })
+  | (OfItem & { readonly type: 'response.code_interpreter_call_code.done'; readonly code: string });
 
 /** An event as it goes over the wire. */
 export interface StreamEvent {
-  readonly type: string;
+  readonly type: DraftEvent['type'];
   readonly sequence_number: number;
   readonly response?: ResponseObject;
   readonly item?: OutputItem;

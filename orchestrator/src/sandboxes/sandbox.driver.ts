@@ -47,9 +47,30 @@ export interface ExecuteOptions {
   readonly maxOutputBytes: number;
   readonly maxImages: number;
   readonly maxImageBytes: number;
+  /** What the code finds under its names, and what it gives back; nothing and nothing if absent. */
+  readonly values?: ValueOptions;
   /** Aborting interrupts the code; the stream then ends with `finished`, status `interrupted`. */
   readonly signal?: AbortSignal;
 }
+
+/** Values go in and out of code as JSON; the sandbox says what it cannot keep exactly (sandbox/README.md). */
+export interface ValueOptions {
+  /** The text of a JSON object: name of a variable → its value. At most `MAX_INPUT_BYTES`. */
+  readonly inputs?: Buffer;
+  /** Name of a variable → path of a file below `/mnt/data` whose JSON it gets. */
+  readonly inputsFrom?: Readonly<Record<string, string>>;
+  /** Name of a pandas DataFrame → name of the input with its rows. */
+  readonly dataframes?: Readonly<Record<string, string>>;
+  readonly returns: Returns;
+  /** A longer value is left out, with the notice `value_dropped`. */
+  readonly maxValueBytes: number;
+}
+
+/** Most bytes of {@link ValueOptions.inputs}. */
+export const MAX_INPUT_BYTES = 33_554_432;
+
+/** `automatic`: the variable `result` if the code sets it, else the value of its last line. */
+export type Returns = 'automatic' | 'result' | 'expression' | 'none';
 
 export type ExecutionStatus = 'completed' | 'timed_out' | 'interrupted' | 'out_of_memory' | 'kernel_died';
 
@@ -122,10 +143,20 @@ export interface FileChange extends FileEntry {
 /** What happened while code ran, in order. The last event is always `finished`. */
 export type ExecutionEvent =
   | { readonly type: 'stdout' | 'stderr'; readonly text: string }
-  | { readonly type: 'image'; readonly mimeType: 'image/png' | 'image/jpeg'; readonly data: Buffer }
+  | {
+      readonly type: 'image';
+      readonly mimeType: 'image/png' | 'image/jpeg';
+      readonly data: Buffer;
+      /** What the figure is called in the picture, in the words of user code. */
+      readonly title?: string;
+      /** Where this execution saved the same figure: a path that user code named. */
+      readonly savedAs?: string;
+    }
   | { readonly type: 'display'; readonly text: string }
   | { readonly type: 'result'; readonly text: string }
   | { readonly type: 'error'; readonly name: string; readonly value: string; readonly traceback: string }
+  /** At most one, and only of code that comes to its end. `json` is text that nobody has checked yet. */
+  | { readonly type: 'value'; readonly from: 'result' | 'expression'; readonly json: Buffer }
   | { readonly type: 'notice'; readonly code: string; readonly message: string }
   | {
       readonly type: 'finished';

@@ -54,6 +54,8 @@ export class FakeExecution {
   private outputLeft: number;
   private imagesLeft: number;
   private said = new Set<string>();
+  private inputs: Readonly<Record<string, unknown>> = {};
+  private given: Buffer | undefined;
 
   constructor(world: FakeWorld, options: ExecuteOptions) {
     this.world = world;
@@ -71,7 +73,9 @@ export class FakeExecution {
     let status: ExecutionStatus = 'completed';
     let stateLost = false;
     try {
+      this.takeInputs();
       await this.program(code);
+      this.giveBack();
     } catch (error) {
       if (error instanceof Ended) ({ status, stateLost } = error);
       else if (error instanceof Raised) this.raise(error.kind, error.message);
@@ -91,6 +95,29 @@ export class FakeExecution {
       await this.step(statement);
       this.checkEnds();
     }
+  }
+
+  private takeInputs(): void {
+    const text = this.options.values?.inputs;
+    if (text === undefined) return;
+    const inputs: unknown = JSON.parse(text.toString());
+    if (typeof inputs !== 'object' || inputs === null || Array.isArray(inputs))
+      throw new Raised('BadInput', 'inputs is not a JSON object');
+    this.inputs = inputs as Record<string, unknown>;
+  }
+
+  private printInput(name: string): void {
+    if (!(name in this.inputs)) throw new Raised('NameError', `name '${name}' is not defined`);
+    // With a blank behind each comma, as Python writes it.
+    this.output('stdout', `${JSON.stringify(this.inputs[name], null, 1).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+  }
+
+  private giveBack(): void {
+    const { values } = this.options;
+    if (this.given === undefined || (values?.returns !== 'automatic' && values?.returns !== 'result')) return;
+    if (this.given.length <= values.maxValueBytes)
+      this.world.emit({ type: 'value', from: 'result', json: this.given });
+    else this.notice('value_dropped', 'The value was not returned. It is too long.');
   }
 
   private async step(statement: Statement): Promise<void> {
@@ -114,6 +141,11 @@ export class FakeExecution {
         if (value === undefined) throw new Raised('NameError', `name '${statement.name}' is not defined`);
         return this.output('stdout', `${value}\n`);
       }
+      case 'input':
+        return this.printInput(statement.name);
+      case 'give':
+        this.given = Buffer.from(statement.json);
+        return undefined;
       case 'write':
         return this.write(statement.path, Buffer.from(statement.text));
       case 'forge':

@@ -5,6 +5,8 @@
  *   print:TEXT  stderr:TEXT      a line on either stream
  *   result:TEXT  display:TEXT    what the last expression, and a rich display, show
  *   image                        a tiny PNG
+ *   input:NAME                   prints an input as JSON, or raises NameError
+ *   give:JSON                    the value that is given back
  *   set:NAME=VALUE  get:NAME     a variable; `get` prints it, or raises NameError
  *   write:PATH:TEXT  delete:PATH a file
  *   forge:PATH:TEXT              a file written anew, whose time of modification is set back
@@ -23,6 +25,8 @@ export type Statement =
   | { readonly verb: 'set'; readonly name: string; readonly value: string }
   | { readonly verb: 'get'; readonly name: string }
   | { readonly verb: 'write' | 'forge'; readonly path: string; readonly text: string }
+  | { readonly verb: 'input'; readonly name: string }
+  | { readonly verb: 'give'; readonly json: string }
   | { readonly verb: 'delete'; readonly path: string }
   | { readonly verb: 'fill'; readonly path: string; readonly bytes: number }
   | { readonly verb: 'raise'; readonly name: string; readonly message: string }
@@ -58,6 +62,10 @@ function parseLine(line: string): Statement | undefined {
     case 'write':
     case 'forge':
       return { verb, path: first, text: unescape(second) };
+    case 'input':
+      return { verb, name: rest };
+    case 'give':
+      return { verb, json: rest };
     case 'delete':
       return { verb, path: rest };
     case 'fill':

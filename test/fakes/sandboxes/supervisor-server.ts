@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { PROTOCOL } from '../../../orchestrator/src/sandboxes/docker/supervisor.schema.js';
 import {
   encodeFrameHead,
   FrameDecoder,
@@ -56,7 +57,8 @@ export class SupervisorServer {
   private readonly sockets = new Set<Socket>();
   /** Answers by `op`; a request without one stays unanswered. */
   readonly answers: Record<string, Answer> = {
-    ping: (request, peer) => peer.reply(request, 'done', { version: '1', kernel: 'ready', uptime_ms: 1 }),
+    ping: (request, peer) =>
+      peer.reply(request, 'done', { version: PROTOCOL, kernel: 'ready', uptime_ms: 1 }),
   };
   connections = 0;
 

@@ -29,7 +29,12 @@ const BEGUN: readonly DraftEvent[] = [
   { type: 'response.queued' },
   { type: 'response.in_progress' },
   { type: 'response.output_item.added', item: message('in_progress', '') },
-  { type: 'response.content_part.added', item_id: 'msg_before', content_index: 0, part: {} },
+  {
+    type: 'response.content_part.added',
+    item_id: 'msg_before',
+    content_index: 0,
+    part: { type: 'output_text', text: '', annotations: [], logprobs: [] },
+  },
   {
     type: 'response.output_text.delta',
     item_id: 'msg_before',

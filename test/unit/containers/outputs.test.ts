@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  OutputCollector,
-  storableOutput,
-  toCallOutputs,
-} from '../../../orchestrator/src/containers/execution-outputs.js';
+import { OutputCollector, storableOutput } from '../../../orchestrator/src/containers/execution-outputs.js';
+import { toCallOutputs } from '../../../orchestrator/src/responses/run/call-outputs.js';
 import {
   PathAllocator,
   plainPath,

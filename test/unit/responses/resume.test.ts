@@ -41,7 +41,12 @@ const DRAFTS: DraftEvent[] = [
   { type: 'response.code_interpreter_call.completed', item_id: 'ci_1' },
   { type: 'response.output_item.done', item: call('completed', 'print(1)') },
   { type: 'response.output_item.added', item: message('in_progress', '') },
-  { type: 'response.content_part.added', item_id: 'msg_1', content_index: 0, part: {} },
+  {
+    type: 'response.content_part.added',
+    item_id: 'msg_1',
+    content_index: 0,
+    part: { type: 'output_text', text: '', annotations: [], logprobs: [] },
+  },
   { type: 'response.output_text.delta', item_id: 'msg_1', content_index: 0, delta: 'on', logprobs: [] },
   { type: 'response.output_text.delta', item_id: 'msg_1', content_index: 0, delta: 'e', logprobs: [] },
   { type: 'response.output_item.done', item: message('completed', 'one') },

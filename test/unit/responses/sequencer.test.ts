@@ -85,7 +85,12 @@ describe('Sequencer', () => {
 
   it('refuses events for items that were never announced', () => {
     expect(() =>
-      new Sequencer(initial).next({ type: 'response.output_text.delta', item_id: 'msg_x', delta: '' }),
+      new Sequencer(initial).next({
+        type: 'response.refusal.delta',
+        item_id: 'msg_x',
+        content_index: 0,
+        delta: '',
+      }),
     ).toThrow(/never added/);
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bootSupervisor, reconnectSupervisor } from '../../../orchestrator/src/sandboxes/docker/boot.js';
 import { SupervisorClient } from '../../../orchestrator/src/sandboxes/docker/supervisor-client.js';
 import { NotListeningYet } from '../../../orchestrator/src/sandboxes/docker/supervisor-socket.js';
 import { SandboxError } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
@@ -38,6 +39,19 @@ describe('connecting', () => {
     const client = await SupervisorClient.connect(directory);
     expect(await client.ping()).toMatchObject({ kernel: 'ready' });
     client.close();
+  });
+
+  it('refuses a supervisor that speaks another version of the protocol, new or left by an older server', async () => {
+    server.answers['ping'] = (request, peer) =>
+      peer.reply(request, 'done', { version: '1', kernel: 'ready', uptime_ms: 1 });
+    server.answers['interrupt'] = (request, peer) => peer.reply(request, 'done', { running: false });
+    const bounds = { deadline: Date.now() + 5_000 };
+    const started = bootSupervisor(directory, bounds, () => Promise.reject(new Error('not asked')));
+    await expect(started).rejects.toMatchObject({
+      code: 'start_failed',
+      message: expect.stringMatching(/version 1 .*npm run setup/) as unknown,
+    });
+    await expect(reconnectSupervisor(directory, 1_000)).rejects.toMatchObject({ code: 'gone' });
   });
 
   it('says when there is no socket yet, or nobody listens on it', async () => {

@@ -8,7 +8,7 @@ import { renewalMs } from '../../common/lease-keeper.js';
 import { retry } from '../../common/retry.js';
 import { ENV } from '../../config/config.module.js';
 import type { Env } from '../../config/env.schema.js';
-import { ExecutionService } from '../../containers/execution.service.js';
+import { ExecutionRecords } from '../../containers/execution-records.service.js';
 import { isDatabaseOutage } from '../../common/database-errors.js';
 import { DrainService } from '../../drain/drain.service.js';
 import { RunSlots } from '../../limits/run-slots.js';
@@ -78,7 +78,7 @@ export class BackgroundService {
     private readonly live: LiveEvents,
     private readonly responses: ResponseRepository,
     private readonly runs: RunFactory,
-    private readonly executions: ExecutionService,
+    private readonly records: ExecutionRecords,
     private readonly jobs: JobScheduler,
     private readonly slots: RunSlots,
     private readonly drain: DrainService,
@@ -307,7 +307,7 @@ export class BackgroundService {
       yield* this.giveUp(resumed, error.message);
       return;
     }
-    const files = events.length > 0 ? await this.executions.filesOfResponse(row.id) : [];
+    const files = events.length > 0 ? await this.records.filesOfResponse(row.id) : [];
     yield* run.start(row.id, signal, resumed, files).events();
   }
 
@@ -332,7 +332,7 @@ export class BackgroundService {
     const input = (await this.responses.items(row.id, 'input')).map(
       (item) => item.item as unknown as StoredItem,
     );
-    const containers = await this.executions.containersOfResponse(row.id);
+    const containers = await this.records.containersOfResponse(row.id);
     const model = await this.runs.check(request);
     return this.runs.prepare(row.projectId, request, model, { attempt: { input, containers } });
   }
@@ -340,7 +340,7 @@ export class BackgroundService {
   private async earlier({ row }: Claim): Promise<Earlier> {
     const events = await this.earlierEvents(row.id);
     if (events.length === 0) return { events, resumed: undefined };
-    const files = await this.executions.filesOfResponse(row.id);
+    const files = await this.records.filesOfResponse(row.id);
     const told = files.map(({ path, bytes }) => ({ path, bytes: Number(bytes) }));
     return { events, resumed: resume(events, row.turn as unknown as TurnEnd | null, told) };
   }

@@ -1,7 +1,13 @@
 /** Writes what a model says as messages of one part each: text with its citations, or a refusal. */
 import { newId } from '../../common/ids.js';
 import type { LlmLogprob } from '../../llm/llm.js';
-import type { ContainerFileCitation, DraftEvent, MessageItem } from '../response.types.js';
+import type {
+  ContainerFileCitation,
+  DraftEvent,
+  MessageItem,
+  OutputTextPart,
+  RefusalPart,
+} from '../response.types.js';
 
 export interface MessageHooks {
   /** Called when a message is complete; `final` when the turn called no tool. */
@@ -88,7 +94,7 @@ export class MessageWriter {
     const id = newId.message();
     this.open = { id, kind, text: '', logprobs: [] };
     yield { type: 'response.output_item.added', item: messageItem(id, 'in_progress', []) };
-    const part =
+    const part: OutputTextPart | RefusalPart =
       kind === 'refusal'
         ? { type: 'refusal', refusal: '' }
         : { type: 'output_text', annotations: [], logprobs: [], text: '' };

@@ -1,16 +1,12 @@
 /** Runs one call of the python tool and tells it as events (docs/contract/streaming.md). */
-import {
-  type ExecutionOutput,
-  type ExecutionService,
-  type RunEvent,
-  toCallOutputs,
-} from '../../containers/execution.service.js';
+import type { ExecutionService, FinishedRun } from '../../containers/execution.service.js';
 import { visible } from '../../common/text.js';
 import type { ContainerFileRow } from '../../containers/container-files.service.js';
 import type { LlmFile, LlmMessage, LlmPart } from '../../llm/llm.js';
 import type { ResponseContainer } from '../container/response-container.js';
 import { shortenLog } from '../context/messages.js';
-import type { CodeInterpreterCallItem, DraftEvent } from '../response.types.js';
+import type { CodeInterpreterCallItem, DraftEvent, StoredCallOutput } from '../response.types.js';
+import { toCallOutputs } from './call-outputs.js';
 import type { PythonCall } from './turn.js';
 
 export type ToolMessage = Extract<LlmMessage, { role: 'tool' }>;
@@ -24,10 +20,8 @@ export interface PythonToolOptions {
   readonly imageUrl: ((file: ContainerFileRow) => Promise<string | null>) | null;
 }
 
-type Finished = Extract<RunEvent, { type: 'finished' }>;
-
 /** What a call ends as: an exception in Python is data; only what we could not run is `failed`. */
-function statusOf(end: Finished): CodeInterpreterCallItem['status'] {
+function statusOf(end: FinishedRun): CodeInterpreterCallItem['status'] {
   switch (end.execution.status) {
     case 'failed':
       return 'failed';
@@ -38,10 +32,13 @@ function statusOf(end: Finished): CodeInterpreterCallItem['status'] {
   }
 }
 
-async function resultParts(end: Finished, options: PythonToolOptions): Promise<LlmPart[]> {
-  const outputs = end.execution.outputs as unknown as ExecutionOutput[];
+async function resultParts(
+  end: FinishedRun,
+  outputs: readonly StoredCallOutput[],
+  options: PythonToolOptions,
+): Promise<LlmPart[]> {
   const parts: LlmPart[] = [];
-  for (const output of toCallOutputs(outputs)) {
+  for (const output of outputs) {
     if (output.type === 'logs') {
       parts.push({ type: 'text', text: shortenLog(output.logs) });
       continue;
@@ -57,7 +54,7 @@ async function resultParts(end: Finished, options: PythonToolOptions): Promise<L
   return parts;
 }
 
-const filesOf = (end: Finished): LlmFile[] => [
+const filesOf = (end: FinishedRun): LlmFile[] => [
   ...end.files
     .filter(({ change }) => change !== 'deleted')
     .map(({ row }) => ({ path: row.path, bytes: Number(row.bytes) })),
@@ -79,16 +76,17 @@ export async function* runPythonCall(
   const status = statusOf(end);
   if (status === 'completed')
     yield { type: 'response.code_interpreter_call.completed', item_id: call.itemId };
+  const outputs = toCallOutputs(end.execution.outputs);
   const item: CodeInterpreterCallItem = {
     id: call.itemId,
     type: 'code_interpreter_call',
     status,
     code: call.code,
     container_id: container.id,
-    outputs: toCallOutputs(end.execution.outputs as unknown as ExecutionOutput[]),
+    outputs,
   };
   yield { type: 'response.output_item.done', item };
-  const parts = await resultParts(end, options);
+  const parts = await resultParts(end, outputs, options);
   if (loss !== null) parts.unshift({ type: 'text', text: loss });
   return { role: 'tool', callId: call.callId, parts, files: filesOf(end) };
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SandboxError } from '../sandbox.driver.js';
 import type { ContainerState } from './docker-engine.js';
 import { SupervisorClient } from './supervisor-client.js';
+import { PROTOCOL } from './supervisor.schema.js';
 import { goneError } from './supervisor-errors.js';
 import { NotListeningYet } from './supervisor-socket.js';
 
@@ -49,10 +50,18 @@ async function untilListening(
   }
 }
 
+/** An older sandbox image, or a sandbox that an older server left: it would ignore what it does not know. */
+const otherProtocol = (version: string): SandboxError =>
+  new SandboxError(
+    'start_failed',
+    `the sandbox speaks version ${version} of the supervisor's protocol, this server version ${PROTOCOL}: build the image with "npm run setup"`,
+  );
+
 async function untilReady(client: SupervisorClient, { deadline, signal }: StartBounds): Promise<void> {
   for (;;) {
     checkWanted(signal);
-    const { kernel } = await client.ping();
+    const { kernel, version } = await client.ping();
+    if (version !== PROTOCOL) throw otherProtocol(version);
     if (kernel === 'ready') return;
     if (Date.now() > deadline) throw timedOut(`its kernel is ${kernel}`);
     await sleep(KERNEL_POLL_MS);

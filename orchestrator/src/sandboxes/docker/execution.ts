@@ -88,6 +88,24 @@ export function judgeMemory(
   return [finished, notice('out_of_memory', KILLED_CHILD)];
 }
 
+/** Puts what came in several frames together. */
+class ValueAssembler {
+  private readonly pieces: Buffer[] = [];
+  private bytes = 0;
+
+  constructor(private readonly maxBytes: number) {}
+
+  /** All of it, with its last piece. */
+  take(piece: Buffer, more: boolean): Buffer | undefined {
+    this.bytes += piece.length;
+    if (this.bytes > this.maxBytes) {
+      throw new SandboxError('protocol', 'the supervisor sent a larger value than it may');
+    }
+    this.pieces.push(piece);
+    return more ? undefined : Buffer.concat(this.pieces.splice(0), this.bytes);
+  }
+}
+
 /** Puts images together that came in several frames; drops what is larger than was allowed. */
 class ImageAssembler {
   private readonly parts = new Map<number, { readonly pieces: Buffer[]; bytes: number }>();
@@ -119,6 +137,7 @@ export class Execution implements CallSink {
   private readonly host: ExecutionHost;
   private readonly options: ExecuteOptions;
   private readonly images: ImageAssembler;
+  private readonly value: ValueAssembler;
   private readonly over = Promise.withResolvers<void>();
   private connection: FrameConnection | undefined;
   private watchdog: NodeJS.Timeout | undefined;
@@ -133,6 +152,7 @@ export class Execution implements CallSink {
     this.host = host;
     this.options = options;
     this.images = new ImageAssembler(options.maxImageBytes);
+    this.value = new ValueAssembler(options.values?.maxValueBytes ?? 0);
     this.events = new EventQueue<ExecutionEvent>({
       slow: (isSlow) => this.throttle(isSlow),
       abandoned: () => {
@@ -166,15 +186,17 @@ export class Execution implements CallSink {
 
   /** In the header, in the payload, or in as many frames as it takes. */
   private async send(connection: FrameConnection, program: Buffer, code: string): Promise<void> {
-    if (program.length <= MAX_CODE_IN_HEADER) {
+    const inputs = this.options.values?.inputs;
+    if (program.length <= MAX_CODE_IN_HEADER && inputs === undefined) {
       connection.call('execute', { code, ...this.fields() }, this);
       return;
     }
-    const first = program.subarray(0, MAX_PAYLOAD_BYTES);
-    const fields = { code_bytes: program.length, ...this.fields() };
-    const call = connection.call('execute', fields, this, first);
-    for (let at = first.length; at < program.length && this.phase === 'sent'; at += MAX_PAYLOAD_BYTES) {
-      await call.write('code', program.subarray(at, at + MAX_PAYLOAD_BYTES));
+    const content = inputs === undefined ? program : Buffer.concat([program, inputs]);
+    const first = content.subarray(0, MAX_PAYLOAD_BYTES);
+    const lengths = { code_bytes: program.length, inputs_bytes: content.length - program.length };
+    const call = connection.call('execute', { ...lengths, ...this.fields() }, this, first);
+    for (let at = first.length; at < content.length && this.phase === 'sent'; at += MAX_PAYLOAD_BYTES) {
+      await call.write('code', content.subarray(at, at + MAX_PAYLOAD_BYTES));
     }
   }
 
@@ -232,8 +254,14 @@ export class Execution implements CallSink {
   }
 
   private fields(): FrameHeader {
-    const { timeoutMs, maxOutputBytes, maxImages, maxImageBytes } = this.options;
+    const { timeoutMs, maxOutputBytes, maxImages, maxImageBytes, values } = this.options;
     return {
+      ...(values && {
+        returns: values.returns,
+        max_value_bytes: values.maxValueBytes,
+        inputs_from: values.inputsFrom ?? {},
+        dataframes: values.dataframes ?? {},
+      }),
       timeout_ms: timeoutMs,
       grace_ms: GRACE_MS,
       max_output_bytes: maxOutputBytes,
@@ -277,7 +305,17 @@ export class Execution implements CallSink {
         return;
       case 'image': {
         const data = this.images.take(event.index, payload, event.more);
-        if (data !== undefined) this.events.push({ type: 'image', mimeType: event.mime, data }, data.length);
+        if (data === undefined) return;
+        const names = {
+          ...(event.title === undefined ? {} : { title: event.title }),
+          ...(event.saved_as === undefined ? {} : { savedAs: event.saved_as }),
+        };
+        this.events.push({ type: 'image', mimeType: event.mime, data, ...names }, data.length);
+        return;
+      }
+      case 'value': {
+        const json = this.value.take(payload, event.more);
+        if (json !== undefined) this.events.push({ type: 'value', from: event.from, json }, json.length);
         return;
       }
       case 'error': {

@@ -18,6 +18,9 @@ const fileFields = {
   identity: z.string().max(64).optional(),
 };
 
+/** Version of the protocol that this server speaks: `VERSION` in sandbox/supervisor/service.py. */
+export const PROTOCOL = '2';
+
 export const pingReply = z.object({
   version: z.union([z.string(), z.number()]).transform(String),
   kernel: z.enum(['starting', 'ready', 'busy', 'dead']),
@@ -70,6 +73,14 @@ export const executeEvent = z.discriminatedUnion('event', [
     event: z.literal('image'),
     index: count,
     mime: z.enum(['image/png', 'image/jpeg']),
+    bytes: count,
+    more: z.boolean(),
+    title: text.optional(),
+    saved_as: text.optional(),
+  }),
+  z.object({
+    event: z.literal('value'),
+    from: z.enum(['result', 'expression']),
     bytes: count,
     more: z.boolean(),
   }),
