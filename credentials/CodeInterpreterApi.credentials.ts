@@ -1,6 +1,5 @@
 import type {
   ICredentialDataDecryptedObject,
-  ICredentialTestRequest,
   ICredentialType,
   Icon,
   IHttpRequestOptions,
@@ -29,7 +28,7 @@ export class CodeInterpreterApi implements ICredentialType {
       placeholder: 'e.g. https://interpreter.example.com/v1',
       required: true,
       description:
-        'Address of your Code Interpreter server, with its path prefix. It must be reachable from n8n: inside Docker, localhost is the n8n container itself.',
+        'Address of your Code Interpreter server, ending in /v1. It must be reachable from n8n: inside Docker, localhost is the n8n container itself.',
     },
     {
       displayName: 'API Key',
@@ -39,7 +38,7 @@ export class CodeInterpreterApi implements ICredentialType {
       default: '',
       required: true,
       description:
-        'Key of a project on the server. The server prints the first one when it starts for the first time.',
+        'Key of a project on the server. When it starts for the first time, the server prints the path of the file that holds the first one.',
     },
   ];
 
@@ -51,12 +50,4 @@ export class CodeInterpreterApi implements ICredentialType {
     ...request,
     headers: { ...request.headers, Authorization: `Bearer ${String(credentials.apiKey)}` },
   });
-
-  test: ICredentialTestRequest = {
-    request: {
-      baseURL: '={{ $credentials.baseUrl.trim().replace(/\\/+$/, "") }}',
-      url: '/models',
-      timeout: 20_000,
-    },
-  };
 }

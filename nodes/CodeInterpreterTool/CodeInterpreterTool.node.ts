@@ -8,6 +8,7 @@ import type {
   ISupplyDataFunctions,
   SupplyData,
 } from 'n8n-workflow';
+import { codeInterpreterApiTest } from '../shared/credentialTest';
 import { idleOption, memoryOption, sessionFields } from '../shared/descriptions';
 import { errorItem, toItemError } from '../shared/errors';
 import { runForAgent, TOOL_DESCRIPTION, TOOL_NAME, TOOL_SCHEMA } from './tool';
@@ -25,7 +26,7 @@ export class CodeInterpreterTool implements INodeType {
     inputs: [],
     outputs: [NodeConnectionTypes.AiTool],
     outputNames: ['Tool'],
-    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
     properties: [
       {
         displayName:
@@ -65,6 +66,8 @@ export class CodeInterpreterTool implements INodeType {
     ],
   };
 
+  methods = { credentialTest: { codeInterpreterApiTest } };
+
   async supplyData(this: ISupplyDataFunctions, itemIndex: number): Promise<SupplyData> {
     const { description } = this.getNodeParameter('options', itemIndex, {}) as { description?: string };
     return {
@@ -87,7 +90,7 @@ export class CodeInterpreterTool implements INodeType {
         output.push({ json, pairedItem: { item: index } });
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push(errorItem(this.getNode(), error, index));
+        output.push(errorItem(this.getNode(), error, { item: index }));
       }
     }
     return [output];

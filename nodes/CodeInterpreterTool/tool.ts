@@ -2,7 +2,7 @@
 import type { IDataObject } from 'n8n-workflow';
 import { mimeTypeOf } from '../shared/mime';
 import { describeStep, runStep } from '../shared/runCode';
-import { resolveContainer, sessionOf } from '../shared/session';
+import { openContainer, sessionOf } from '../shared/session';
 import type { RunContext } from '../shared/types';
 
 export const TOOL_NAME = 'run_python';
@@ -46,7 +46,7 @@ export async function runForAgent(
   if (code.trim() === '')
     return { error: 'There was no code to run. Call the tool with the parameter code.' };
   const options = context.getNodeParameter('options', itemIndex, {}) as IDataObject;
-  const containerId = await resolveContainer(
+  const { containerId } = await openContainer(
     context,
     { mode: 'session', ...sessionOf(context, itemIndex) },
     { memory: options.memory as string, idleMinutes: options.idleMinutes as number },
@@ -54,9 +54,8 @@ export async function runForAgent(
   const step = await runStep(context, {
     containerId,
     code,
-    returns: 'details',
+    returns: 'none',
     timeoutMs: ((options.timeout as number | undefined) ?? 120) * 1000,
-    variables: { items: [], files: [] },
   });
   const { stdout, stderr, result, error, notices, state_lost, container_id } = describeStep(step);
   const { traceback } = (error ?? {}) as { traceback?: string };

@@ -7,7 +7,9 @@ import type {
   IWebhookFunctions,
   IWebhookResponseData,
 } from 'n8n-workflow';
-import { resumed } from '../Responses/actions/resumed';
+import { codeInterpreterApiTest } from '../shared/credentialTest';
+import { finishedResponse, withFileIds } from '../shared/finishedResponse';
+import { getResponse } from '../shared/poll';
 import { apiRequest } from '../shared/transport';
 import { isGenuine } from './signature';
 
@@ -33,11 +35,11 @@ export class CodeInterpreterTrigger implements INodeType {
     group: ['trigger'],
     version: 1,
     subtitle: '={{ $parameter["events"].join(", ") }}',
-    description: 'Starts the workflow when a response or a container comes to its end',
+    description: 'Starts the workflow when a response has ended or a container has expired',
     defaults: { name: 'Code Interpreter Trigger' },
     inputs: [],
     outputs: [NodeConnectionTypes.Main],
-    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
     webhooks: [{ name: 'default', httpMethod: 'POST', responseMode: 'onReceived', path: 'webhook' }],
     properties: [
       {
@@ -46,7 +48,7 @@ export class CodeInterpreterTrigger implements INodeType {
         type: 'multiOptions',
         default: ['response.completed'],
         required: true,
-        description: 'What starts the workflow',
+        description: 'The events that start the workflow',
         options: [
           {
             name: 'Container Expired',
@@ -89,6 +91,8 @@ export class CodeInterpreterTrigger implements INodeType {
       },
     ],
   };
+
+  methods = { credentialTest: { codeInterpreterApiTest } };
 
   webhookMethods = {
     default: {
@@ -176,7 +180,8 @@ export class CodeInterpreterTrigger implements INodeType {
     if (!wantsResponse || this.getNodeParameter('getResponse', true) !== true) {
       return { workflowData: [[{ json: { ...event, id } }]] };
     }
-    const { json } = await resumed(this, id);
+    const finished = await finishedResponse(this, await getResponse(this, id));
+    const json = withFileIds(finished, this.getNodeParameter('simplify', true) as boolean);
     return { workflowData: [[{ json: { ...event, ...json } }]] };
   }
 }

@@ -1,26 +1,29 @@
 import { NodeConnectionTypes } from 'n8n-workflow';
 import type { IExecuteFunctions, INodeExecutionData, INodeType, INodeTypeDescription } from 'n8n-workflow';
+import { codeInterpreterApiTest } from '../shared/credentialTest';
 import { errorItem, toItemError } from '../shared/errors';
 import { getContainers, getFiles } from '../shared/lists';
-import { operationOf, type Operations } from '../shared/operation';
+import { fieldsOf, operationOf, type Operations } from '../shared/operation';
 import * as container from './actions/container';
 import * as file from './actions/containerFile';
-import { runCode } from './actions/runCode';
+import { runCode, runsOnce } from './actions/runCode';
 
 const OPERATIONS: Operations = {
+  code: { runCode },
   container: {
     create: container.create,
-    delete: container.remove,
     get: container.get,
     getMany: container.getMany,
+    delete: container.remove,
+    // Workflows of the first releases name it here.
     runCode,
   },
   file: {
-    delete: file.remove,
+    upload: file.upload,
     download: file.download,
     get: file.get,
     getMany: file.getMany,
-    upload: file.upload,
+    delete: file.remove,
   },
 };
 
@@ -32,21 +35,22 @@ export class Containers implements INodeType {
     group: ['transform'],
     version: 1,
     subtitle:
-      '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
-    description: 'Run Python on your items in a sandboxed container, and move files in and out of it',
+      '={{ $parameter["operation"] === "runCode" ? "Run Python" : $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"] }}',
+    description: 'Run Python on items and files, and manage the sandboxed containers it runs in',
     defaults: { name: 'Code Interpreter Containers' },
     usableAsTool: true,
     inputs: [NodeConnectionTypes.Main],
     outputs: [NodeConnectionTypes.Main],
-    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
     properties: [
       {
         displayName: 'Resource',
         name: 'resource',
         type: 'options',
         noDataExpression: true,
-        default: 'container',
+        default: 'code',
         options: [
+          { name: 'Code', value: 'code' },
           { name: 'Container', value: 'container' },
           { name: 'File', value: 'file' },
         ],
@@ -57,6 +61,23 @@ export class Containers implements INodeType {
         type: 'options',
         noDataExpression: true,
         default: 'runCode',
+        displayOptions: { show: { resource: ['code'] } },
+        options: [
+          {
+            name: 'Run Python',
+            value: 'runCode',
+            action: 'Run python code on items and files',
+            description:
+              'Run Python code on the incoming items and files; charts and files come out as binary data',
+          },
+        ],
+      },
+      {
+        displayName: 'Operation',
+        name: 'operation',
+        type: 'options',
+        noDataExpression: true,
+        default: 'create',
         displayOptions: { show: { resource: ['container'] } },
         options: [
           {
@@ -77,12 +98,6 @@ export class Containers implements INodeType {
             value: 'getMany',
             action: 'Get many containers',
             description: 'Get a list of containers',
-          },
-          {
-            name: 'Run Code',
-            value: 'runCode',
-            action: 'Run code in container',
-            description: 'Run Python on the incoming items; charts and files come out as binary data',
           },
         ],
       },
@@ -126,26 +141,24 @@ export class Containers implements INodeType {
           },
         ],
       },
-      ...Object.values(OPERATIONS).flatMap((byName) =>
-        Object.values(byName).flatMap(({ description }) => description),
-      ),
+      ...fieldsOf(OPERATIONS),
     ],
   };
 
-  methods = { listSearch: { getContainers, getFiles } };
+  methods = { credentialTest: { codeInterpreterApiTest }, listSearch: { getContainers, getFiles } };
 
   async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
     const items = this.getInputData();
     const output: INodeExecutionData[] = [];
-    for (let index = 0; index < items.length; index++) {
+    const all = items.map((_, index) => ({ item: index }));
+    const isOnce = runsOnce(this);
+    for (let index = 0; index < (isOnce ? 1 : items.length); index++) {
       try {
         const operation = operationOf(this, OPERATIONS, index);
-        const all = index === 0 ? await operation.executeAll?.(this) : undefined;
-        if (all) return [all];
-        output.push(...(await operation.execute(this, index)));
+        output.push(...(await (isOnce ? runCode.executeAll(this) : operation.execute(this, index))));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push(errorItem(this.getNode(), error, index));
+        output.push(errorItem(this.getNode(), error, isOnce ? all : { item: index }));
       }
     }
     return [output];

@@ -1,8 +1,9 @@
 import { NodeConnectionTypes } from 'n8n-workflow';
 import type { IExecuteFunctions, INodeExecutionData, INodeType, INodeTypeDescription } from 'n8n-workflow';
+import { codeInterpreterApiTest } from '../shared/credentialTest';
 import { errorItem, toItemError } from '../shared/errors';
 import { getFiles } from '../shared/lists';
-import { operationOf, type Operations } from '../shared/operation';
+import { fieldsOf, operationOf, type Operations } from '../shared/operation';
 import * as file from './actions/file';
 
 const OPERATIONS: Operations = {
@@ -28,7 +29,7 @@ export class Files implements INodeType {
     usableAsTool: true,
     inputs: [NodeConnectionTypes.Main],
     outputs: [NodeConnectionTypes.Main],
-    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
     properties: [
       {
         displayName: 'Operation',
@@ -69,13 +70,11 @@ export class Files implements INodeType {
           },
         ],
       },
-      ...Object.values(OPERATIONS).flatMap((byName) =>
-        Object.values(byName).flatMap(({ description }) => description),
-      ),
+      ...fieldsOf(OPERATIONS),
     ],
   };
 
-  methods = { listSearch: { getFiles } };
+  methods = { credentialTest: { codeInterpreterApiTest }, listSearch: { getFiles } };
 
   async execute(this: IExecuteFunctions): Promise<INodeExecutionData[][]> {
     const items = this.getInputData();
@@ -86,7 +85,7 @@ export class Files implements INodeType {
         output.push(...(await operation.execute(this, index)));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push(errorItem(this.getNode(), error, index));
+        output.push(errorItem(this.getNode(), error, { item: index }));
       }
     }
     return [output];

@@ -8,15 +8,16 @@ import type {
   IWebhookFunctions,
   IWebhookResponseData,
 } from 'n8n-workflow';
+import { codeInterpreterApiTest } from '../shared/credentialTest';
 import { errorItem, toItemError } from '../shared/errors';
 import { getContainers, getModels } from '../shared/lists';
-import { operationOf, type Operations } from '../shared/operation';
+import { fieldsOf, operationOf, type Operations } from '../shared/operation';
 import { create } from './actions/create';
 import { resumed } from './actions/resumed';
 import { cancel, get, getInputItems, remove, wait } from './actions/stored';
 
 const OPERATIONS: Operations = {
-  response: { create, get, cancel, delete: remove, wait },
+  response: { create, get, wait, cancel, delete: remove },
   inputItem: { getMany: getInputItems },
 };
 
@@ -28,14 +29,14 @@ export class Responses implements INodeType {
     group: ['transform'],
     version: 1,
     subtitle:
-      '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
+      '={{ $parameter["operation"] === "create" ? "Ask a Model" : $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
     description:
-      'Let a model analyse files with Python: a question and data in; an answer, charts and files out',
+      'Ask a model about files and data: it writes and runs Python, and answers with text, charts and files',
     defaults: { name: 'Code Interpreter Responses' },
     usableAsTool: true,
     inputs: [NodeConnectionTypes.Main],
     outputs: [NodeConnectionTypes.Main],
-    credentials: [{ name: 'codeInterpreterApi', required: true }],
+    credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
     waitingNodeTooltip: 'Waiting for the response to be done',
     webhooks: [
       {
@@ -54,8 +55,8 @@ export class Responses implements INodeType {
         noDataExpression: true,
         default: 'response',
         options: [
-          { name: 'Input Item', value: 'inputItem' },
           { name: 'Response', value: 'response' },
+          { name: 'Input Item', value: 'inputItem' },
         ],
       },
       {
@@ -67,16 +68,16 @@ export class Responses implements INodeType {
         displayOptions: { show: { resource: ['response'] } },
         options: [
           {
+            name: 'Ask a Model',
+            value: 'create',
+            action: 'Ask a model about files and data',
+            description: 'Let a model analyse data with Python; charts and files come out as binary data',
+          },
+          {
             name: 'Cancel',
             value: 'cancel',
             action: 'Cancel response',
-            description: 'Stop a response that runs in the background, and the code it runs',
-          },
-          {
-            name: 'Create',
-            value: 'create',
-            action: 'Create response',
-            description: 'Ask a model to analyse data with Python; charts and files come out as binary data',
+            description: 'Stop a response that is running in the background, and its code',
           },
           {
             name: 'Delete',
@@ -89,7 +90,7 @@ export class Responses implements INodeType {
             name: 'Wait for Completion',
             value: 'wait',
             action: 'Wait for completion of response',
-            description: 'Wait for a response that runs in the background',
+            description: 'Wait for a response that is running in the background',
           },
         ],
       },
@@ -109,13 +110,11 @@ export class Responses implements INodeType {
           },
         ],
       },
-      ...Object.values(OPERATIONS).flatMap((byName) =>
-        Object.values(byName).flatMap(({ description }) => description),
-      ),
+      ...fieldsOf(OPERATIONS),
     ],
   };
 
-  methods = { listSearch: { getContainers, getModels } };
+  methods = { credentialTest: { codeInterpreterApiTest }, listSearch: { getContainers, getModels } };
 
   /** The resume URL belongs to the execution, so there is nothing to register. */
   webhookMethods = {
@@ -152,7 +151,7 @@ export class Responses implements INodeType {
         output.push(...(await operation.execute(this, index)));
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
-        output.push(errorItem(this.getNode(), error, index));
+        output.push(errorItem(this.getNode(), error, { item: index }));
       }
     }
     return [output];

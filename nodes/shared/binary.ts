@@ -1,5 +1,5 @@
 /** Files into and out of n8n. Large ones go in pieces, so that no whole file is held twice. */
-import { NodeOperationError } from 'n8n-workflow';
+import { NodeApiError, NodeOperationError } from 'n8n-workflow';
 import type { IBinaryData, IDataObject, IExecuteFunctions } from 'n8n-workflow';
 import { mimeTypeOf } from './mime';
 import { apiDownload, apiRequest, TRANSFER_TIMEOUT } from './transport';
@@ -131,30 +131,57 @@ async function uploadInParts(
         : { expires_after: { anchor: 'created_at', seconds: expiresSeconds } }),
     },
   });
-  const partIds: string[] = [];
-  for await (const piece of file.pieces()) {
-    const form = new FormData();
-    form.append('data', new Blob([piece as Uint8Array<ArrayBuffer>]), file.fileName);
-    const part = await apiRequest<{ id: string }>(context, {
-      method: 'POST',
-      path: `/uploads/${upload.id}/parts`,
-      body: form,
-      timeout: TRANSFER_TIMEOUT,
-    });
-    partIds.push(part.id);
+  const path = `/uploads/${encodeURIComponent(upload.id)}`;
+  let completed: UploadObject;
+  try {
+    completed = await sendParts(context, path, file);
+  } catch (error) {
+    await cancelUpload(context, path);
+    throw new NodeApiError(context.getNode(), error as never);
   }
-  const completed = await apiRequest<UploadObject>(context, {
-    method: 'POST',
-    path: `/uploads/${upload.id}/complete`,
-    body: { part_ids: partIds },
-    timeout: TRANSFER_TIMEOUT,
-  });
   if (completed.file === null) {
     throw new NodeOperationError(context.getNode(), 'The server put the parts together, but named no file', {
       description: 'Upload the file again.',
     });
   }
   return completed.file;
+}
+
+async function sendParts(
+  context: IExecuteFunctions,
+  path: string,
+  file: OutgoingFile,
+): Promise<UploadObject> {
+  const partIds: string[] = [];
+  for await (const piece of file.pieces()) {
+    const form = new FormData();
+    form.append('data', new Blob([piece as Uint8Array<ArrayBuffer>]), file.fileName);
+    const part = await apiRequest<{ id: string }>(context, {
+      method: 'POST',
+      path: `${path}/parts`,
+      body: form,
+      timeout: TRANSFER_TIMEOUT,
+    });
+    partIds.push(part.id);
+  }
+  return await apiRequest<UploadObject>(context, {
+    method: 'POST',
+    path: `${path}/complete`,
+    body: { part_ids: partIds },
+    timeout: TRANSFER_TIMEOUT,
+  });
+}
+
+/** Its parts would count as storage of the project until the upload expires. */
+async function cancelUpload(context: IExecuteFunctions, path: string): Promise<void> {
+  try {
+    await apiRequest(context, { method: 'POST', path: `${path}/cancel`, afterStop: true });
+  } catch (error) {
+    context.logger.debug('An upload was not cancelled; it expires by itself', {
+      path,
+      reason: (error as Error).message,
+    });
+  }
 }
 
 /** Into a container. Large files take the way through the Files API. */

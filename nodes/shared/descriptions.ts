@@ -16,9 +16,9 @@ export const containerLocator = (displayOptions: IDisplayOptions): INodeProperti
   displayName: 'Container',
   name: 'containerId',
   type: 'resourceLocator',
-  default: { mode: 'list', value: '' },
+  default: { mode: 'id', value: '={{ $json.container_id }}' },
   required: true,
-  description: 'The container to work in',
+  description: 'The sandbox to work in; Run Python and Create output its ID as container_id',
   displayOptions,
   modes: [
     {
@@ -61,7 +61,7 @@ export const sessionFields = (
     type: 'options',
     default: fallback,
     description:
-      'Steps of the same session share one container: variables and files of one step are there in the next',
+      'Which steps share a container: variables and files of one step are there in the next one of the same session',
     options: [
       {
         name: 'Chat',
@@ -76,13 +76,13 @@ export const sessionFields = (
       {
         name: 'Execution',
         value: 'execution',
-        description: 'One container for each run of the workflow, deleted when the run ends',
+        description: 'One container for each run of this workflow, deleted when the run ends',
       },
       {
         name: 'Workflow',
         value: 'workflow',
         description:
-          'One container for all runs of this workflow, as long as it is not idle for its lifetime',
+          'One container for all runs of this workflow, also those at the same time, until it is idle for its lifetime',
       },
     ],
     displayOptions,
@@ -115,18 +115,23 @@ export const containerFields = (
     name: 'container',
     type: 'options',
     default: fallback,
-    description: 'The container that runs the code',
+    description:
+      'The container that runs the code: a sandbox with Python, its variables and a working directory for files',
     options: [
       {
         name: 'Container by ID',
         value: 'id',
         description: 'A container that an earlier step created or used',
       },
-      { name: 'New Container', value: 'new', description: 'A fresh one for every item' },
+      {
+        name: 'New Container',
+        value: 'new',
+        description: 'A fresh one for this step, removed afterwards',
+      },
       {
         name: 'Session',
         value: 'session',
-        description: 'A container shared by the steps of an execution, a workflow or a chat',
+        description: 'One shared by the steps of an execution, a workflow or a chat',
       },
     ],
     displayOptions,
@@ -140,8 +145,7 @@ export const memoryOption: INodeProperties = {
   name: 'memory',
   type: 'options',
   default: '1g',
-  description:
-    'Memory of the container. It is chosen when the container is made; for a running one this has no effect.',
+  description: 'Memory of the container, set when it is created. A running container keeps its size.',
   options: [
     { name: '1 GB', value: '1g' },
     { name: '4 GB', value: '4g' },
@@ -156,17 +160,28 @@ export const idleOption: INodeProperties = {
   type: 'number',
   default: 20,
   typeOptions: { minValue: 1, maxValue: 20 },
-  description: 'A container that nobody used for this long expires with its files and variables',
+  description: 'How long a container may be idle before it expires and its variables are lost',
+};
+
+/** Beside a choice of `New Container`. */
+export const keepContainerOption: INodeProperties = {
+  displayName: 'Keep Container',
+  name: 'keepContainer',
+  type: 'boolean',
+  default: false,
+  description:
+    'Whether to keep the new container, with its variables and files, until it expires. Otherwise it is removed as soon as no output needs it, at the latest when the execution ends.',
+  displayOptions: { show: { '/container': ['new'] } },
 };
 
 export const inputFilesField = (displayOptions: IDisplayOptions): INodeProperties => ({
   displayName: 'Input Files',
   name: 'inputFiles',
   type: 'string',
-  default: '',
+  default: '*',
   placeholder: 'e.g. data, file-abc123',
   description:
-    'Files to put into the container: names of binary fields of the item, or IDs of uploaded files, separated by commas. Enter * for all binary fields.',
+    'Files that the code can open: * for all binary fields of the item, or names of binary fields and IDs of uploaded files, separated by commas. Leave it empty for none.',
   displayOptions,
 });
 
@@ -176,10 +191,10 @@ export const fileOutputFields = (displayOptions: IDisplayOptions): INodeProperti
     name: 'downloadFiles',
     type: 'options',
     default: 'all',
-    description: 'Which of the files and charts that the code made become binary data of the item',
+    description: 'Which of the charts and files made by the code become binary data of the item',
     options: [
       { name: 'All', value: 'all', description: 'Every file and every chart' },
-      { name: 'By Name', value: 'pattern', description: 'Only files whose name fits a pattern' },
+      { name: 'By Name', value: 'pattern', description: 'Only files whose name matches a pattern' },
       { name: 'Images Only', value: 'images', description: 'Only charts and pictures' },
       { name: 'None', value: 'none', description: 'Only the IDs, for a later download' },
     ],

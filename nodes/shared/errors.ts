@@ -1,6 +1,6 @@
 /** Messages that say what happened and what to do about it. */
 import { NodeApiError, NodeOperationError } from 'n8n-workflow';
-import type { INode, INodeExecutionData } from 'n8n-workflow';
+import type { INode, INodeExecutionData, IPairedItemData } from 'n8n-workflow';
 
 export interface ErrorText {
   message: string;
@@ -27,6 +27,18 @@ const BY_CODE: Readonly<Record<string, string>> = {
   unknown_parameter: 'The server may be older or newer than this node. Update both to the same version.',
 };
 
+export const BASE_URL =
+  "Check 'Base URL' in the Code Interpreter API credential: the address of the server with the prefix of its API, e.g. http://localhost:3000/v1.";
+
+/** Answers that were not the server's own: what stands in front of it, or in its place. */
+export const BY_PROXY: Readonly<Record<number, string>> = {
+  413: 'The proxy in front of the server takes no requests of this size. Raise its limit, or send a smaller file.',
+  429: 'The proxy in front of the server lets no more requests through. Turn on Retry On Fail in the node settings.',
+  502: 'The proxy in front of the server got no answer. Check that the server is running.',
+  503: 'The server behind this address is starting or stopped. Turn on Retry On Fail in the node settings.',
+  504: 'The proxy in front of the server gave up waiting. Raise its time limit, or choose a run mode that polls.',
+};
+
 const BY_STATUS: Readonly<Record<number, string>> = {
   401: 'Check the API key in the Code Interpreter API credential.',
   403: 'The API key has no access to this. Check which project it belongs to.',
@@ -34,9 +46,7 @@ const BY_STATUS: Readonly<Record<number, string>> = {
   405: "Check 'Base URL' in the credential: it must end with the API's prefix, e.g. /v1.",
   413: 'Send a smaller file, or raise the size limit in the configuration of the server.',
   429: 'The server is at its limit. Turn on Retry On Fail in the node settings, delete containers that are not needed, or raise the limit.',
-  502: 'The proxy in front of the server got no answer. Check that the server is running.',
   503: 'The server is starting or shutting down. Turn on Retry On Fail in the node settings.',
-  504: 'The proxy in front of the server gave up waiting. Raise its time limit, or choose a run mode that polls.',
 };
 
 export function describeApiError(status: number, body: unknown): ErrorText {
@@ -47,7 +57,7 @@ export function describeApiError(status: number, body: unknown): ErrorText {
   if (said === '') {
     return {
       message: `The address answered with status ${status}, but not as a Code Interpreter server`,
-      description: BY_STATUS[status] ?? "Check 'Base URL' in the Code Interpreter API credential.",
+      description: BY_PROXY[status] ?? BASE_URL,
       httpCode: String(status),
     };
   }
@@ -110,8 +120,13 @@ export function toItemError(
  * What an item becomes when the node continues after an error. n8n sends an item to the error output if it
  * has no other keys than these; with an `error` beside `json` it would throw all but the message away.
  */
-export function errorItem(node: INode, error: unknown, itemIndex: number): INodeExecutionData {
-  const fault = toItemError(node, error, itemIndex);
+export function errorItem(
+  node: INode,
+  error: unknown,
+  pairedItem: IPairedItemData | IPairedItemData[],
+): INodeExecutionData {
+  const [first] = Array.isArray(pairedItem) ? pairedItem : [pairedItem];
+  const fault = toItemError(node, error, first?.item ?? 0);
   const { message, description } = fault;
   const status = fault instanceof NodeApiError ? Number(fault.httpCode) : Number.NaN;
   const details = {
@@ -120,6 +135,6 @@ export function errorItem(node: INode, error: unknown, itemIndex: number): INode
   };
   return {
     json: { error: message, ...(Object.keys(details).length > 0 ? { details } : {}) },
-    pairedItem: { item: itemIndex },
+    pairedItem,
   };
 }

@@ -28,16 +28,32 @@ export async function getContainers(
 ): Promise<INodeListSearchResult> {
   const containers = await listAll<ContainerObject>(this, '/containers', MOST);
   const running = containers.filter(({ status }) => status === 'running');
-  return matching(
-    { results: running.map(({ id, name }) => ({ name: `${name} (${id.slice(0, 13)}…)`, value: id })) },
-    filter,
-  );
+  const results = running.map(({ id, name, created_at: at }) => ({
+    name: `${name}, ${timeOf(this, at)} (${id.slice(-6)})`,
+    value: id,
+  }));
+  return matching({ results }, filter);
 }
 
 export async function getFiles(this: ILoadOptionsFunctions, filter?: string): Promise<INodeListSearchResult> {
   const files = await listAll<FileObject>(this, '/files', MOST);
   return matching(
-    { results: files.map(({ id, filename }) => ({ name: `${filename} (${id.slice(0, 13)}…)`, value: id })) },
+    {
+      results: files.map(({ id, filename, created_at: at }) => ({
+        name: `${filename}, ${timeOf(this, at)} (${id.slice(-6)})`,
+        value: id,
+      })),
+    },
     filter,
   );
 }
+
+/** `28 Nov, 12:05` in the time zone of n8n; many things have the name of their workflow. */
+const timeOf = (context: ILoadOptionsFunctions, seconds: number): string =>
+  new Date(seconds * 1000).toLocaleString('en-GB', {
+    timeZone: context.getTimezone(),
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+  });

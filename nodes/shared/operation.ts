@@ -6,11 +6,18 @@ export interface Operation {
   description: INodeProperties[];
   /** Handles one item. */
   execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]>;
-  /** Handles all items at once, where the parameters say so. */
-  executeAll?(context: IExecuteFunctions): Promise<INodeExecutionData[] | undefined>;
 }
 
 export type Operations = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+
+/** The fields of all operations, each operation's in the order in which a person fills them in. */
+export const fieldsOf = (operations: Operations): INodeProperties[] => [
+  ...new Set(
+    Object.values(operations).flatMap((byName) =>
+      Object.values(byName).flatMap(({ description }) => description),
+    ),
+  ),
+];
 
 /** The operation that the parameters name. A workflow of a newer version may name one that is not here. */
 export function operationOf(

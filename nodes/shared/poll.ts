@@ -2,7 +2,7 @@
 import { NodeOperationError, sleep } from 'n8n-workflow';
 import type { IExecuteFunctions } from 'n8n-workflow';
 import { apiRequest } from './transport';
-import type { ResponseObject } from './types';
+import type { ApiContext, ResponseObject } from './types';
 
 export const INCLUDE_OUTPUTS = ['code_interpreter_call.outputs'];
 const TERMINAL: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'incomplete']);
@@ -16,9 +16,11 @@ export interface PollOptions {
   /** The longest pause between two questions; the first ones are shorter. */
   intervalMs: number;
   itemIndex: number;
+  /** Called when Stop has cancelled the response. */
+  cancelled?(response: ResponseObject): Promise<void>;
 }
 
-export const getResponse = async (context: IExecuteFunctions, id: string): Promise<ResponseObject> =>
+export const getResponse = async (context: ApiContext, id: string): Promise<ResponseObject> =>
   await apiRequest<ResponseObject>(context, {
     method: 'GET',
     path: `/responses/${encodeURIComponent(id)}`,
@@ -29,14 +31,16 @@ export const getResponse = async (context: IExecuteFunctions, id: string): Promi
 export async function waitForResponse(
   context: IExecuteFunctions,
   started: ResponseObject,
-  { timeoutMs, intervalMs, itemIndex }: PollOptions,
+  { timeoutMs, intervalMs, itemIndex, cancelled }: PollOptions,
 ): Promise<ResponseObject> {
   const signal = context.getExecutionCancelSignal?.();
   const deadline = Date.now() + timeoutMs;
   let response = started;
   let pause = FIRST_PAUSE_MS;
   context.onExecutionCancellation?.(async () => {
-    if (!isTerminal(response)) await cancelAfterStop(context, started.id);
+    if (isTerminal(response)) return;
+    const stopped = await cancelAfterStop(context, started.id);
+    if (stopped !== undefined) await cancelled?.(stopped);
   });
   while (!isTerminal(response)) {
     const left = deadline - Date.now();
@@ -58,14 +62,19 @@ export async function waitForResponse(
 }
 
 /** Nobody waits for this one, so it must not fail. */
-async function cancelAfterStop(context: IExecuteFunctions, id: string): Promise<void> {
+async function cancelAfterStop(context: IExecuteFunctions, id: string): Promise<ResponseObject | undefined> {
   try {
-    await apiRequest(context, { method: 'POST', path: cancelPath(id), afterStop: true });
+    return await apiRequest<ResponseObject>(context, {
+      method: 'POST',
+      path: cancelPath(id),
+      afterStop: true,
+    });
   } catch (error) {
     context.logger.warn('A response was not cancelled when the execution was stopped', {
       responseId: id,
       reason: (error as Error).message,
     });
+    return undefined;
   }
 }
 

@@ -1,9 +1,9 @@
 /** Which container a step works in. The server makes the container of a session key when it is first asked for. */
 import { createHash } from 'crypto';
 import { NodeOperationError } from 'n8n-workflow';
-import type { IDataObject, IExecuteFunctions, ISupplyDataFunctions } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 import { apiRequest, pathId } from './transport';
-import type { ContainerObject, RunContext } from './types';
+import type { ApiContext, ContainerObject, RunContext } from './types';
 
 export type SessionScope = 'execution' | 'workflow' | 'chat' | 'custom';
 
@@ -106,14 +106,20 @@ export function createBody(
   };
 }
 
-/** The running container of a choice; for `new` and `session` it is made where needed. */
-export async function resolveContainer(
+export interface Place {
+  containerId: string;
+  /** Made for this step alone: whoever opened it removes it, unless something that goes out needs it. */
+  isNew: boolean;
+}
+
+/** The running container of a choice; for `new` and `session` it is made where needed. Stop removes a new one. */
+export async function openContainer(
   context: RunContext,
   choice: ContainerChoice,
   settings: ContainerSettings,
-): Promise<string> {
-  if (choice.mode === 'id') return choice.id;
-  const container = await apiRequest<ContainerObject>(context, {
+): Promise<Place> {
+  if (choice.mode === 'id') return { containerId: choice.id, isNew: false };
+  const { id } = await apiRequest<ContainerObject>(context, {
     method: 'POST',
     path: '/containers',
     body: {
@@ -122,30 +128,40 @@ export async function resolveContainer(
     },
     timeout: 120_000,
   });
-  if (choice.mode === 'session' && choice.scope === 'execution') deleteWhenFinished(context, container.id);
-  return container.id;
+  if (choice.mode === 'new') context.onExecutionCancellation?.(() => removeContainer(context, id));
+  else if (choice.scope === 'execution') removeWhenFinished(context, id);
+  return { containerId: id, isNew: choice.mode === 'new' };
 }
 
 /** Frees the memory of a container as soon as the execution ends; otherwise it would idle for its lifetime. */
-export function deleteWhenFinished(
-  context: IExecuteFunctions | ISupplyDataFunctions,
-  containerId: string,
-): void {
-  context.onExecutionFinish?.(async () => {
-    try {
-      await apiRequest(context, {
-        method: 'DELETE',
-        path: `/containers/${encodeURIComponent(containerId)}`,
-        afterStop: true,
-      });
-    } catch (error) {
-      // Another step of the same execution was first, or the server is gone; it expires by itself.
-      context.logger.debug('A container was not deleted at the end of the execution', {
-        containerId,
-        reason: (error as Error).message,
-      });
-    }
-  });
+export function removeWhenFinished(context: RunContext, containerId: string): void {
+  context.onExecutionFinish?.(() => removeContainer(context, containerId));
+}
+
+/** For one that nobody needs any more, nor its files. */
+export const removeContainer = async (context: RunContext, containerId: string): Promise<void> =>
+  await endContainer(context, { method: 'DELETE', path: pathOf(containerId) });
+
+/** Frees the memory; files stay, for whoever has their IDs and for the chat that goes on. */
+export const expireContainer = async (context: ApiContext, containerId: string): Promise<void> =>
+  await endContainer(context, { method: 'POST', path: `${pathOf(containerId)}/expire` });
+
+const pathOf = (containerId: string): string => `/containers/${encodeURIComponent(containerId)}`;
+
+/** Never fails, for a container expires by itself. */
+async function endContainer(
+  context: ApiContext,
+  request: { method: 'DELETE' | 'POST'; path: string },
+): Promise<void> {
+  try {
+    await apiRequest(context, { ...request, afterStop: true });
+  } catch (error) {
+    // Another step of the same execution was first, or the server is gone.
+    context.logger.debug('A container was not ended; it expires by itself', {
+      ...request,
+      reason: (error as Error).message,
+    });
+  }
 }
 
 /** Agents run a node under the type `…Tool`: they read JSON only, and want faults as data. */

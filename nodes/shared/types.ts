@@ -30,6 +30,7 @@ export interface ListObject<T> {
 export interface ContainerObject extends IDataObject {
   id: string;
   name: string;
+  created_at: number;
   status: string;
   memory_limit: string;
   session_key?: string | null;
@@ -46,6 +47,7 @@ export interface ContainerFileObject extends IDataObject {
 export interface FileObject extends IDataObject {
   id: string;
   bytes: number;
+  created_at: number;
   filename: string;
   purpose: string;
 }
@@ -65,7 +67,16 @@ export interface ExecutionFile {
 export type ExecutionOutput =
   | { type: 'stdout' | 'stderr' | 'result' | 'display'; text: string }
   | { type: 'error'; name: string; value: string; traceback: string }
-  | { type: 'image'; file_id: string; mime_type: string; bytes: number }
+  | {
+      type: 'image';
+      file_id: string;
+      mime_type: string;
+      bytes: number;
+      /** What the figure is called in the picture. */
+      title?: string;
+      /** The file of this execution that holds the same picture. */
+      saved_as?: string;
+    }
   | { type: 'notice'; code: string; message: string };
 
 export interface ExecutionObject {
@@ -75,6 +86,7 @@ export interface ExecutionObject {
   outputs: ExecutionOutput[];
   error: { name: string; value: string; traceback: string } | null;
   files: ExecutionFile[];
+  value: { from: 'result' | 'expression'; json: unknown } | null;
   state_lost: boolean;
   duration_ms: number | null;
 }

@@ -74,6 +74,22 @@ describe('Code Interpreter Tool', () => {
     expect(String((await asked(model)).at(-1)!.messages.at(-1)?.content)).toMatch(/"stdout":"43\\n"/);
   });
 
+  it('leaves the variables of the agent as they are, whatever they are called', async () => {
+    const model = `agent-${randomUUID()}`;
+    const message = { json: { sessionId: randomUUID(), chatInput: 'Go on.' } };
+    await scriptFor(
+      model,
+      runPython(
+        'import pandas as pd\ndf = pd.DataFrame({"a": [1, 2, 3]})\nresult = 6\nfiles = ["x"]\nitems = item = "mine"',
+      ),
+      runPython('print(len(df), int(df.a.sum()), result, files, items, item)'),
+      { text: 'Done.' },
+    );
+    await n8n.run(await agentWith(model, tool(), message));
+    const last = (await asked(model)).at(-1)!.messages.at(-1);
+    expect(JSON.parse(String(last?.content))).toMatchObject([{ stdout: "3 6 6 ['x'] mine mine\n" }]);
+  });
+
   it('offers the model one function with a schema', async () => {
     const model = `agent-${randomUUID()}`;
     await scriptFor(model, { text: 'Hello.' });
@@ -100,7 +116,7 @@ describe('an action node as a tool', () => {
       'Run Python',
       'containersTool',
       {
-        resource: 'container',
+        resource: 'code',
         operation: 'runCode',
         code: "={{ $fromAI('code', 'Python to run', 'string') }}",
         container: 'new',

@@ -10,7 +10,7 @@ import { chain, MANUAL, node } from './support/workflow.js';
 const { n8n, api, serverUrl } = useBench();
 const SCREENSHOTS = join(import.meta.dirname, '../../test-results/screenshots');
 const NODE = 'Code Interpreter Containers';
-const ACTION = 'Run code in container';
+const ACTION = 'Run python code on items and files';
 /** The editor is one large program, and the machine may be busy. */
 const PATIENCE_MS = 60_000;
 
@@ -135,6 +135,8 @@ describe('in the editor', { timeout: 5 * PATIENCE_MS }, () => {
     await see('parameter-input-apiKey').locator('input').fill('sk-wrong');
     await see('credential-save-button').click();
     await page.getByText('Couldn’t connect with these settings').waitFor();
+    await page.getByText('More details').first().click();
+    await page.getByText("The server does not accept the key in 'API Key'").first().waitFor();
     await see('parameter-input-apiKey').locator('input').fill(api.key);
     await see('credential-save-button').click();
     await dialog.waitFor({ state: 'hidden' });
@@ -172,7 +174,7 @@ describe('in the editor', { timeout: 5 * PATIENCE_MS }, () => {
     await shot('chart');
     await see('ndv-close-button').click();
     await see('zoom-to-fit').click();
-    await page.getByText('run code: container').waitFor();
+    await page.getByText('Run Python', { exact: true }).waitFor();
     await shot('canvas');
   });
 });

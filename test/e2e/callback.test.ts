@@ -47,6 +47,24 @@ describe('Release Execution Until Called Back', () => {
     );
     expect(run.json('Ask')).toMatchObject({ status: 'completed' });
   });
+
+  it('says so when nobody calls back in time, and keeps the ID', async () => {
+    const slow = released('import time\ntime.sleep(60)');
+    const ask = slow.nodes.find(({ name }) => name === 'Ask')!;
+    const workflow = {
+      ...chain(node('Start', MANUAL), { ...ask, parameters: { ...ask.parameters, options: { timeout: 3 } } }),
+    };
+    const run = await n8n.ended(
+      await n8n.start(workflow),
+      (status) => status === 'success' || status === 'error',
+    );
+    expect(run.json('Ask')).toMatchObject({
+      status: 'timed_out',
+      response_id: expect.stringMatching(/^resp_/),
+      error: { message: expect.stringMatching(/had not ended after 3 seconds/) },
+    });
+    await api.post(`/responses/${String(run.json('Ask')['response_id'])}/cancel`);
+  });
 });
 
 interface Endpoint {

@@ -29,7 +29,7 @@ describe('stopping the execution in n8n', () => {
   it('interrupts the code of Run Code', async () => {
     const ended = await stopped((id) =>
       containers('Run', {
-        resource: 'container',
+        resource: 'code',
         operation: 'runCode',
         code: ENDLESS,
         container: 'id',
@@ -73,7 +73,7 @@ describe('stopping the execution in n8n', () => {
           options: { deleteAtEnd: true },
         }),
         containers('Run', {
-          resource: 'container',
+          resource: 'code',
           operation: 'runCode',
           code: ENDLESS,
           container: 'id',
@@ -91,5 +91,40 @@ describe('stopping the execution in n8n', () => {
     await n8n.ok('POST', `/rest/executions/${id}/stop`);
     await n8n.ended(id);
     expect(await eventually(containersNow, (all) => all.length === 0)).toEqual([]);
+  });
+
+  it.each([
+    [
+      'Run Python',
+      () => containers('Run', { resource: 'code', operation: 'runCode', code: ENDLESS, container: 'new' }),
+    ],
+    [
+      'Ask a Model',
+      () =>
+        responses('Run', {
+          resource: 'response',
+          operation: 'create',
+          model: byId('python'),
+          prompt: ENDLESS,
+        }),
+    ],
+  ])('removes the new container of %s', async (_, of) => {
+    const running = async (): Promise<string[]> =>
+      (await api.ok<Page<{ id: string; status: string }>>('GET', '/containers?limit=100')).data
+        .filter(({ status }) => status === 'running')
+        .map(({ id }) => id);
+    const before = await running();
+    const id = await n8n.start(chain(node('Start', MANUAL), of()));
+    const [made] = (await eventually(running, (all) => all.length > before.length, 30_000)).filter(
+      (each) => !before.includes(each),
+    );
+    await eventually(
+      () => api.ok<Executions>('GET', `/containers/${made}/executions`),
+      ({ data }) => data[0]?.status === 'running',
+      30_000,
+    );
+    await n8n.ok('POST', `/rest/executions/${id}/stop`);
+    await n8n.ended(id);
+    expect(await eventually(running, (all) => !all.includes(made!), 30_000)).not.toContain(made);
   });
 });

@@ -59,7 +59,7 @@ describe('the example', () => {
   it('01 draws a chart without a language model', async () => {
     const run = await n8n.run(await example('01-quick-start.json'), 'When Clicking Execute');
     expect(run.json('Draw a Chart')).toMatchObject({ output_text: expect.stringMatching(/Total: 57/) });
-    expect(namesOf(run.items('Draw a Chart')[0])).toEqual(['figure-1.png']);
+    expect(namesOf(run.items('Draw a Chart')[0])).toEqual(['Revenue by month.png']);
   });
 
   it('02 makes a report of a table that came by a form', async () => {
@@ -95,7 +95,7 @@ describe('the example', () => {
     const run = await n8n.run(await example('04-weekly-kpi.json'), 'Every Monday');
     const [item] = run.items('Figures and Chart');
     expect(item?.json).toMatchObject({ total: 669, best_region: 'north' });
-    expect(namesOf(item)).toEqual(['figure-1.png', 'week.xlsx']);
+    expect(namesOf(item)).toEqual(['Sales by day and region.png', 'week.xlsx']);
     // Switched off, they hand on what they would send.
     expect(run.items('Keep the Workbook')[0]?.binary?.['data_1']?.fileName).toBe('week.xlsx');
   });
@@ -188,7 +188,7 @@ print(table['height'].mean())`;
       'south.csv',
       'west.csv',
     ]);
-    expect(namesOf(compared[0])).toEqual(['figure-1.png']);
+    expect(namesOf(compared[0])).toEqual(['Sum by table.png']);
   });
 
   it('10 tells when a response has ended', async () => {

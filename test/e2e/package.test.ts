@@ -104,9 +104,11 @@ describe('the lists', () => {
     const id = await api.newContainer({ name: 'listed container' });
     await api.upload('listed.csv', 'a');
     expect(await search('containers', 'getContainers', 'LISTED')).toEqual([
-      expect.stringMatching(/^listed container \(/),
+      expect.stringMatching(/^listed container, .+ \(/),
     ]);
-    expect(await search('files', 'getFiles', 'listed.c')).toEqual([expect.stringMatching(/^listed\.csv \(/)]);
+    expect(await search('files', 'getFiles', 'listed.c')).toEqual([
+      expect.stringMatching(/^listed\.csv, .+ \(/),
+    ]);
     await api.delete(`/containers/${id}`);
   });
 });

@@ -168,6 +168,31 @@ describe('a stored response', () => {
   });
 });
 
+describe('an answer that is none', () => {
+  it('of the model python stops the workflow, or says so', async () => {
+    const stopped = await run([{ json: {} }], create('1 / 0'));
+    expect(stopped.error?.message).toBe('ZeroDivisionError: division by zero [item 0]');
+    const told = await run([{ json: {} }], create('1 / 0', { options: { onCodeError: 'continue' } }));
+    expect(told.json('Ask')).toMatchObject({
+      status: 'failed',
+      error: { name: 'ZeroDivisionError', message: 'division by zero' },
+    });
+    const english = await run([{ json: {} }], create('Make a chart of the sales'));
+    expect(english.error?.description).toMatch(/choose a language model/);
+  });
+
+  it('leaves no container behind when the execution is over, and its files can be read', async () => {
+    const result = await run([{ json: {} }], create(CHART));
+    const { container_id: id, files } = result.json<{ container_id: string; files: { id: string }[] }>('Ask');
+    const { status } = await eventually(
+      () => api.ok<{ status: string }>('GET', `/containers/${id}`),
+      (container) => container.status !== 'running',
+    );
+    expect(status).toBe('expired');
+    expect((await api.get(`/files/${files[0]!.id}/content`)).status).toBe(200);
+  });
+});
+
 describe('what cannot be answered', () => {
   it('names model, item and cure', async () => {
     const result = await run([{ json: {} }], create('1', { model: byId('no-such-model') }));
@@ -188,7 +213,7 @@ describe('what cannot be answered', () => {
     );
     expect(result.items('Ask')).toMatchObject([
       {
-        json: { error: expect.stringMatching(/^The response ended as failed: .* \[item 0\]$/) },
+        json: { error: expect.stringMatching(/^The response failed: .* \[item 0\]$/) },
         pairedItem: { item: 0 },
       },
       { json: { status: 'completed' }, pairedItem: { item: 1 } },

@@ -1,7 +1,8 @@
-/** Containers: Run Code, in a real n8n. */
+/** Containers: Run Python, in a real n8n. */
 import { describe, expect, it } from 'vitest';
+import type { Page } from '../support/api.js';
 import { CONTINUE, textFile, useBench } from './support/nodes.js';
-import { inlineFile, type Node } from './support/workflow.js';
+import { inlineFile, node, type Node } from './support/workflow.js';
 
 const { n8n, api, containers, run } = useBench();
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
@@ -11,7 +12,7 @@ const SHARED = { container: 'session', session: 'custom', sessionKey: 'run-code'
 const OF_EXECUTION = { session: 'execution' };
 
 const runCode = (code: string, parameters = {}, settings = {}, name = 'Run'): Node =>
-  containers(name, { resource: 'container', operation: 'runCode', code, ...SHARED, ...parameters }, settings);
+  containers(name, { resource: 'code', operation: 'runCode', code, ...SHARED, ...parameters }, settings);
 
 describe('items', () => {
   it('go in as a DataFrame, and rows come out as items with their origin', async () => {
@@ -25,11 +26,47 @@ describe('items', () => {
     ]);
   });
 
-  it('may be too many for a program', async () => {
+  it('may be more than one request holds', async () => {
     const items = Array.from({ length: 3000 }, (_, n) => ({ json: { n, text: 'x'.repeat(100) } }));
     const result = await run(items, runCode('result = {"sum": int(df["n"].sum()), "count": len(items)}'));
     expect(result.items('Run')).toMatchObject([{ json: { sum: 4_498_500, count: 3000 } }]);
-    expect(result.items('Run')[0]?.binary).toBeUndefined();
+    const large = await run(
+      [{ json: {} }],
+      runCode('result = {"text": "x" * 7_000_000}', {}, {}, 'Make'),
+      node(
+        'Thrice',
+        'n8n-nodes-base.set',
+        {
+          mode: 'raw',
+          jsonOutput: '={{ { text: $json.text + $json.text + $json.text } }}',
+          options: {},
+        },
+        { typeVersion: 3.4 },
+      ),
+      runCode(
+        'result = {"length": len(items[0]["text"]), "left": sorted(__import__("os").listdir())}',
+        OF_EXECUTION,
+      ),
+    );
+    expect(large.json('Run')).toEqual({ length: 21_000_000, left: [expect.stringMatching(/^items-/)] });
+    expect(large.items('Run')[0]?.binary).toBeUndefined();
+  });
+
+  it('lose no figure on their way, and the panel says what was written differently', async () => {
+    const result = await run(
+      [{ json: { id: '9007199254740993' } }],
+      runCode('import pandas as pd\nresult = pd.DataFrame([[2**62, 1.5, 2.5]], columns=["id", "a", "a"])'),
+    );
+    expect(result.json('Run')).toEqual({ id: '4611686018427387904', a: 1.5, a_2: 2.5 });
+  });
+
+  it('set only the names that the code uses: variables of the session stay', async () => {
+    const result = await run(
+      [{ json: { n: 1 } }],
+      runCode('df = "mine"\nresult = 1', {}, {}, 'First'),
+      runCode('result = {"seen": globals()["d" + "f"]}'),
+    );
+    expect(result.json('Run')).toEqual({ seen: 'mine' });
   });
 
   it('come one by one in the mode for each item', async () => {
@@ -130,6 +167,31 @@ describe('files', () => {
   });
 });
 
+describe('a new container', () => {
+  const ours = async (): Promise<number> =>
+    (await api.ok<Page<{ status: string }>>('GET', '/containers?limit=100')).data.filter(
+      ({ status }) => status === 'running',
+    ).length;
+
+  it('is gone when its step is over, for each item and when the code fails', async () => {
+    const before = await ours();
+    const result = await run(
+      [{ json: { n: 1 } }, { json: { n: 2 } }, { json: { n: 0 } }],
+      runCode(
+        'open("a.txt", "w").write("x")\nresult = {"part": 1 / item["n"]}',
+        { container: 'new', mode: 'each' },
+        CONTINUE,
+      ),
+    );
+    expect(result.items('Run').map(({ json }) => json['part'] ?? json['error'])).toEqual([
+      1,
+      0.5,
+      'ZeroDivisionError: division by zero [item 2]',
+    ]);
+    expect(await ours()).toBe(before);
+  });
+});
+
 describe('steps of one execution', () => {
   it('share variables and files, and leave no container behind', async () => {
     const result = await run(
@@ -154,8 +216,8 @@ describe('steps of one execution', () => {
 describe('code that fails', () => {
   const FAULTY = 'print("before")\n1 / 0';
 
-  it('is told as data', async () => {
-    const result = await run([{ json: {} }], runCode(FAULTY));
+  it('is told as data where that is asked for', async () => {
+    const result = await run([{ json: {} }], runCode(FAULTY, { options: { onCodeError: 'continue' } }));
     expect(result.status).toBe('success');
     expect(result.json('Run')).toMatchObject({
       status: 'code_error',
@@ -165,11 +227,11 @@ describe('code that fails', () => {
     expect((result.json('Run')['error'] as { traceback: string }).traceback).toMatch(/1 \/ 0/);
   });
 
-  it('stops the workflow where that is asked for', async () => {
-    const result = await run([{ json: {} }], runCode(FAULTY, { options: { onCodeError: 'stop' } }));
+  it('stops the workflow', async () => {
+    const result = await run([{ json: {} }], runCode(FAULTY));
     expect(result.status).toBe('error');
     expect(result.error).toMatchObject({
-      message: 'ZeroDivisionError: division by zero [item 0]',
+      message: 'ZeroDivisionError: division by zero',
       node: { name: 'Run' },
       context: { itemIndex: 0 },
     });
@@ -179,11 +241,7 @@ describe('code that fails', () => {
   it('takes the error output of the node, item by item', async () => {
     const result = await run(
       [{ json: { n: 0 } }, { json: { n: 2 } }],
-      runCode(
-        'result = {"part": 1 / item["n"]}',
-        { mode: 'each', options: { onCodeError: 'stop' } },
-        { onError: 'continueErrorOutput' },
-      ),
+      runCode('result = {"part": 1 / item["n"]}', { mode: 'each' }, { onError: 'continueErrorOutput' }),
     );
     expect(result.status).toBe('success');
     expect(result.items('Run')).toMatchObject([{ json: { part: 0.5 }, pairedItem: { item: 1 } }]);
@@ -192,22 +250,44 @@ describe('code that fails', () => {
     ]);
   });
 
-  it('is cut off by its time limit, and the item says so', async () => {
+  it('runs once for all items also with the error output, which gets one item that stems from all', async () => {
+    const counted = 'runs = globals().get("runs", 0) + 1\nif len(items) > 1: raise ValueError(f"run {runs}")';
     const result = await run(
-      [{ json: {} }],
-      runCode('import time\nprint("begun")\ntime.sleep(60)', { options: { timeout: 1 } }),
+      [{ json: { n: 0 } }, { json: { n: 1 } }, { json: { n: 2 } }],
+      runCode(counted, OF_EXECUTION, { onError: 'continueErrorOutput' }),
     );
-    expect(result.json('Run')).toMatchObject({ status: 'timed_out', stdout: 'begun\n' });
+    expect(result.items('Run')).toEqual([]);
+    expect(result.items('Run', 1)).toMatchObject([
+      { json: { error: 'ValueError: run 1' }, pairedItem: [{ item: 0 }, { item: 1 }, { item: 2 }] },
+    ]);
+  });
+
+  it('is tried again where n8n is told to', async () => {
+    const second =
+      'tries = globals().get("tries", 0) + 1\nif tries < 2: raise OSError("busy")\nresult = {"tries": tries}';
+    const retry = { retryOnFail: true, maxTries: 3, waitBetweenTries: 100 };
+    const result = await run([{ json: {} }], runCode(second, { ...SHARED, sessionKey: 'retry' }, retry));
+    expect(result.json('Run')).toEqual({ tries: 2 });
+  });
+
+  it('is cut off by its time limit', async () => {
+    const told = await run(
+      [{ json: {} }],
+      runCode('import time\nprint("begun")\ntime.sleep(60)', {
+        options: { timeout: 1, onCodeError: 'continue' },
+      }),
+    );
+    expect(told.json('Run')).toMatchObject({ status: 'timed_out', stdout: 'begun\n' });
     const stopped = await run(
       [{ json: {} }],
-      runCode('import time\ntime.sleep(60)', { options: { timeout: 1, onCodeError: 'stop' } }),
+      runCode('import time\ntime.sleep(60)', { options: { timeout: 1 } }),
     );
-    expect(stopped.error?.message).toBe('The code was stopped by its time limit [item 0]');
+    expect(stopped.error?.message).toBe('The code was stopped by its time limit');
     expect(stopped.error?.description).toMatch(/Raise 'Timeout \(Seconds\)'/);
   });
 
   it('may be missing', async () => {
     const result = await run([{ json: {} }], runCode('  ', {}, CONTINUE));
-    expect(result.json('Run')).toMatchObject({ error: "'Python Code' is empty [item 0]" });
+    expect(result.json('Run')).toMatchObject({ error: "'Python Code' is empty" });
   });
 });

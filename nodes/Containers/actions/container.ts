@@ -11,7 +11,7 @@ import {
 import { attachInputFiles } from '../../shared/binary';
 import type { Operation } from '../../shared/operation';
 import { limitOf, listAll } from '../../shared/pagination';
-import { containerIdOf, createBody, deleteWhenFinished, sessionOf } from '../../shared/session';
+import { containerIdOf, createBody, removeWhenFinished, sessionOf } from '../../shared/session';
 import { apiRequest } from '../../shared/transport';
 import type { ContainerObject } from '../../shared/types';
 
@@ -28,7 +28,7 @@ export const create: Operation = {
       type: 'string',
       default: '',
       placeholder: 'e.g. Monthly report',
-      description: 'The name shown in lists of containers; leave empty to use the name of the workflow',
+      description: 'The name shown in lists of containers; leave it empty to use the name of the workflow',
       displayOptions: showCreate,
     },
     {
@@ -90,13 +90,13 @@ export const create: Operation = {
       timeout: 120_000,
     });
     if (options.deleteAtEnd === true || session?.scope === 'execution')
-      deleteWhenFinished(context, container.id);
+      removeWhenFinished(context, container.id);
     return [{ json: shown(container), pairedItem: { item: itemIndex } }];
   },
 };
 
 export const get: Operation = {
-  description: [containerLocator(showFor('container', 'get', 'delete'))],
+  description: [containerLocator(showFor('container', 'get'))],
   async execute(context, itemIndex) {
     const id = encodeURIComponent(containerIdOf(context, itemIndex));
     const container = await apiRequest<ContainerObject>(context, {
@@ -156,7 +156,7 @@ export const getMany: Operation = {
 };
 
 export const remove: Operation = {
-  description: [],
+  description: [containerLocator(showFor('container', 'delete'))],
   async execute(context, itemIndex) {
     const id = containerIdOf(context, itemIndex);
     await apiRequest(context, { method: 'DELETE', path: `/containers/${encodeURIComponent(id)}` });

@@ -1,5 +1,5 @@
 /** Upload, Download, Get, Get Many and Delete of the files in a container. */
-import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { addToContainer, downloadAs, outgoing, uploadToContainer } from '../../shared/binary';
 import { binaryOutputField, containerLocator, returnAllFields, showFor } from '../../shared/descriptions';
 import { baseName, mimeTypeOf } from '../../shared/mime';
@@ -30,7 +30,7 @@ const showUpload = showFor('file', 'upload');
 
 export const upload: Operation = {
   description: [
-    containerLocator(showFor('file', 'upload', 'download', 'get', 'getMany', 'delete')),
+    containerLocator(showUpload),
     {
       displayName: 'Source',
       name: 'source',
@@ -39,7 +39,7 @@ export const upload: Operation = {
       description: 'Where the content of the file comes from',
       options: [
         { name: 'Binary Field', value: 'binary', description: 'A binary field of the item' },
-        { name: 'Text', value: 'text', description: 'Text that is entered here' },
+        { name: 'Text', value: 'text', description: 'Text entered here' },
         { name: 'Uploaded File', value: 'fileId', description: 'A file of the Files node' },
       ],
       displayOptions: showUpload,
@@ -118,19 +118,23 @@ const textFile = (text: string, fileName: string) => {
   };
 };
 
+/** A container, and a file in it. */
+const fileFields = (operation: string): INodeProperties[] => [
+  containerLocator(showFor('file', operation)),
+  {
+    displayName: 'File ID',
+    name: 'containerFileId',
+    type: 'string',
+    default: '={{ $json.id }}',
+    required: true,
+    placeholder: 'e.g. cfile_abc123',
+    description: 'ID of the file in the container',
+    displayOptions: showFor('file', operation),
+  },
+];
+
 export const get: Operation = {
-  description: [
-    {
-      displayName: 'File ID',
-      name: 'containerFileId',
-      type: 'string',
-      default: '',
-      required: true,
-      placeholder: 'e.g. cfile_abc123',
-      description: 'ID of the file in the container',
-      displayOptions: showFor('file', 'get', 'download', 'delete'),
-    },
-  ],
+  description: fileFields('get'),
   async execute(context, itemIndex) {
     const path = filePath(context, itemIndex);
     const file = await apiRequest<ContainerFileObject>(context, { method: 'GET', path });
@@ -139,7 +143,7 @@ export const get: Operation = {
 };
 
 export const getMany: Operation = {
-  description: returnAllFields(showFor('file', 'getMany')),
+  description: [containerLocator(showFor('file', 'getMany')), ...returnAllFields(showFor('file', 'getMany'))],
   async execute(context, itemIndex) {
     const container = encodeURIComponent(containerIdOf(context, itemIndex));
     const files = await listAll<ContainerFileObject>(
@@ -152,7 +156,7 @@ export const getMany: Operation = {
 };
 
 export const download: Operation = {
-  description: [binaryOutputField(showFor('file', 'download'))],
+  description: [...fileFields('download'), binaryOutputField(showFor('file', 'download'))],
   async execute(context, itemIndex) {
     const path = filePath(context, itemIndex);
     const file = await apiRequest<ContainerFileObject>(context, { method: 'GET', path });
@@ -163,7 +167,7 @@ export const download: Operation = {
 };
 
 export const remove: Operation = {
-  description: [],
+  description: fileFields('delete'),
   async execute(context, itemIndex) {
     await apiRequest(context, { method: 'DELETE', path: filePath(context, itemIndex) });
     const id = String(context.getNodeParameter('containerFileId', itemIndex)).trim();

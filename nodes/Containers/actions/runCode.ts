@@ -1,3 +1,4 @@
+/** Run Python: the incoming items and files into a container, what the code gives back out of it. */
 import { NodeOperationError } from 'n8n-workflow';
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, IPairedItemData } from 'n8n-workflow';
 import {
@@ -7,65 +8,41 @@ import {
   parseInputFiles,
   uploadToContainer,
 } from '../../shared/binary';
-import {
-  containerFields,
-  fileOutputFields,
-  idleOption,
-  inputFilesField,
-  memoryOption,
-  outputFieldOption,
-  showFor,
-  splitFilesOption,
-} from '../../shared/descriptions';
+import { faultOf } from '../../shared/fault';
 import { baseName } from '../../shared/mime';
+import { distinctNames } from '../../shared/names';
 import type { Operation } from '../../shared/operation';
+import { downloadFiles, fileOutputOf } from '../../shared/output';
+import { noticesOf, runStep, type StepResult } from '../../shared/runCode';
 import {
-  downloadFiles,
-  type Downloaded,
-  type FileOutput,
-  fileOutputOf,
-  withBinaries,
-} from '../../shared/output';
-import type { Returns } from '../../shared/python';
-import { describeStep, rowsOf, runStep, type StepResult, succeeded } from '../../shared/runCode';
-import { containerChoice, isToolCall, resolveContainer } from '../../shared/session';
+  containerChoice,
+  isToolCall,
+  openContainer,
+  type Place,
+  removeContainer,
+} from '../../shared/session';
+import { runCodeFields } from './runCodeFields';
+import { isContainerNeeded, type RunOptions, type Shape, type Shown, toItems } from './runCodeItems';
 
-const show = showFor('container', 'runCode');
-/** Links from output to input items that n8n stores with an execution. */
-const MAX_PAIRS = 10_000;
-
-/** Short lines, because the panel is narrow; runs on any items, also on the empty one of a trigger. */
-const EXAMPLE = `# items: a list of dicts
-# df: the same as a pandas DataFrame
-import matplotlib.pyplot as plt
-
-numbers = df.select_dtypes("number")
-if not numbers.empty:
-    numbers.plot()
-    plt.show()
-
-result = items
-`;
-
-interface Options extends IDataObject {
-  addContainerId?: boolean;
-  idleMinutes?: number;
-  memory?: string;
-  onCodeError?: 'continue' | 'stop';
-  timeout?: number;
+interface RunCode extends Operation {
+  /** Handles all items in one run. */
+  executeAll(context: IExecuteFunctions): Promise<INodeExecutionData[]>;
 }
+
+/** Whether the code runs once for all items. Agents ask for one thing at a time. */
+export const runsOnce = (context: IExecuteFunctions): boolean =>
+  context.getNodeParameter('operation', 0) === 'runCode' &&
+  context.getNodeParameter('mode', 0, 'all') === 'all' &&
+  !isToolCall(context);
 
 async function execute(context: IExecuteFunctions, itemIndex: number): Promise<INodeExecutionData[]> {
-  return await run(context, itemIndex, [itemIndex], { item: itemIndex });
+  return await run(context, [itemIndex], { item: itemIndex });
 }
 
-/** Once for all items unless the mode says otherwise. Agents ask for one thing at a time. */
-async function executeAll(context: IExecuteFunctions): Promise<INodeExecutionData[] | undefined> {
-  if (isToolCall(context) || context.getNodeParameter('mode', 0, 'all') !== 'all') return undefined;
+async function executeAll(context: IExecuteFunctions): Promise<INodeExecutionData[]> {
   const indexes = context.getInputData().map((_, index) => index);
   return await run(
     context,
-    0,
     indexes,
     indexes.map((item) => ({ item })),
   );
@@ -73,97 +50,122 @@ async function executeAll(context: IExecuteFunctions): Promise<INodeExecutionDat
 
 async function run(
   context: IExecuteFunctions,
-  at: number,
   indexes: number[],
   pairedItem: IPairedItemData | IPairedItemData[],
 ): Promise<INodeExecutionData[]> {
-  const options = context.getNodeParameter('options', at, {}) as Options;
-  const returns = context.getNodeParameter('returns', at, 'automatic') as Returns;
+  const at = indexes[0] ?? 0;
+  const options = context.getNodeParameter('options', at, {}) as RunOptions;
   const code = context.getNodeParameter('code', at) as string;
   if (code.trim() === '') {
-    throw new NodeOperationError(context.getNode(), `'Python Code' is empty [item ${at}]`, {
+    throw new NodeOperationError(context.getNode(), `'Python Code' is empty${itemWord(pairedItem)}`, {
       description: 'Enter the code to run.',
       itemIndex: at,
     });
   }
-  const containerId = await resolveContainer(context, containerChoice(context, at), options);
+  const place = await openContainer(context, containerChoice(context, at), options);
+  const shape: Shape = {
+    returns: context.getNodeParameter('returns', at, 'automatic') as Shown,
+    options,
+    output: fileOutputOf(context, at),
+    pairedItem,
+  };
+  let isNeeded = false;
+  try {
+    const step = await runIn(context, place, { indexes, code, shape });
+    const downloaded = await downloadFiles(context, step.files, shape.output);
+    isNeeded = isContainerNeeded(step, downloaded, shape);
+    return toItems(context, step, downloaded, { ...shape, isKept: isNeeded || !place.isNew });
+  } finally {
+    if (place.isNew && !isNeeded) await removeContainer(context, place.containerId);
+  }
+}
+
+interface Work {
+  indexes: number[];
+  code: string;
+  shape: Shape;
+}
+
+async function runIn(
+  context: IExecuteFunctions,
+  { containerId }: Place,
+  { indexes, code, shape: { returns, options, pairedItem } }: Work,
+): Promise<StepResult> {
   const files = await putInputFiles(context, containerId, indexes);
-  const items = indexes.map((index) => context.getInputData()[index]?.json ?? {});
   const step = await runStep(context, {
     containerId,
     code,
-    returns,
+    returns: returns === 'printed' || returns === 'details' ? 'none' : returns,
     timeoutMs: options.timeout === undefined ? undefined : options.timeout * 1000,
-    variables: { items, files, ...(indexes.length === 1 ? { item: items[0] } : { item: null }) },
-    upload: async (content, name) =>
-      (await uploadToContainer(context, containerId, fromBuffer(content, name))).path,
+    ...namesFor(
+      code,
+      indexes.map((index) => context.getInputData()[index]?.json ?? {}),
+      files,
+    ),
+    store: async (content, name) => await uploadToContainer(context, containerId, fromBuffer(content, name)),
   });
-  if (!succeeded(step) && options.onCodeError === 'stop') throw stopped(context, step, at);
-  const output = fileOutputOf(context, at);
-  const downloaded = await downloadFiles(context, step.files, output);
-  return toItems(context, step, { returns, options, output, downloaded, pairedItem });
+  const isStopped = (options.onCodeError ?? (isToolCall(context) ? 'continue' : 'stop')) === 'stop';
+  const fault = isStopped ? faultOf(step.execution) : undefined;
+  if (fault)
+    throw new NodeOperationError(context.getNode(), `${fault.message}${itemWord(pairedItem)}`, {
+      description: fault.description,
+      itemIndex: indexes[0],
+    });
+  showNotices(context, step, leftOut(context, indexes));
+  return step;
 }
 
-interface Shape {
-  returns: Returns;
-  options: Options;
-  output: FileOutput;
-  downloaded: Downloaded;
-  pairedItem: IPairedItemData | IPairedItemData[];
+/** Where the code runs for each item, a message names the item. */
+const itemWord = (pairedItem: Shape['pairedItem']): string =>
+  Array.isArray(pairedItem) ? '' : ` [item ${pairedItem.item}]`;
+
+/** Only what the code speaks of: it costs nothing else, and the variables of a session stay as they are. */
+export function namesFor(
+  code: string,
+  items: IDataObject[],
+  files: IDataObject[],
+): { inputs: Record<string, unknown>; dataframes?: Record<string, string> } {
+  const uses = (name: string): boolean =>
+    new RegExp(`(?<![\\p{ID_Continue}])${name}(?![\\p{ID_Continue}])`, 'u').test(code);
+  return {
+    inputs: {
+      ...(uses('items') || uses('df') ? { items } : {}),
+      ...(uses('item') ? { item: items.length === 1 ? items[0] : null } : {}),
+      ...(uses('files') ? { files } : {}),
+    },
+    ...(uses('df') ? { dataframes: { df: 'items' } } : {}),
+  };
 }
 
-function toItems(
-  context: IExecuteFunctions,
-  step: StepResult,
-  { returns, options, output, downloaded, pairedItem }: Shape,
-): INodeExecutionData[] {
-  const details = { ...describeStep(step), files: downloaded.files };
-  // An exception is told in full; and an agent wants to see what was printed beside the result.
-  if (step.returned === undefined || !succeeded(step) || returns === 'details' || isToolCall(context)) {
-    return withBinaries([details], downloaded, output, pairedItem);
-  }
-  const rows = rowsOf(step.returned.value).map((row) =>
-    options.addContainerId === true ? { ...row, container_id: step.execution.container_id } : row,
+/** Beside the output in the panel: a cut text or a number that became text is not to be found out by mail. */
+function showNotices(context: IExecuteFunctions, { execution }: StepResult, more: readonly string[]): void {
+  const hints = [...noticesOf(execution).map(({ message }) => message), ...more].map((message) => ({
+    message,
+    location: 'outputPane' as const,
+  }));
+  if (hints.length > 0) context.addExecutionHints?.(...hints);
+}
+
+const inputFilesOf = (context: IExecuteFunctions, index: number) =>
+  parseInputFiles(
+    context.getNodeParameter('inputFiles', index, ''),
+    context.getInputData()[index]?.binary as unknown as IDataObject | undefined,
   );
-  const isOneToOne = Array.isArray(pairedItem) && pairedItem.length === rows.length;
-  // Charts need an item to hang on, also when the result is an empty list.
-  if (rows.length === 0 && Object.keys(downloaded.binary).length > 0) {
-    return withBinaries([details], downloaded, output, pairedItem);
+
+/** Files that came in and that the code did not get. */
+function leftOut(context: IExecuteFunctions, indexes: number[]): string[] {
+  const names = new Set<string>();
+  for (const index of indexes) {
+    const { properties } = inputFilesOf(context, index);
+    for (const [property, { fileName }] of Object.entries(context.getInputData()[index]?.binary ?? {}))
+      if (!properties.includes(property)) names.add(fileName ? `${property} (${fileName})` : property);
   }
-  // A few rows of many items stem from all of them; many rows of many items would name too many pairs.
-  const isLong = Array.isArray(pairedItem) && pairedItem.length * rows.length > MAX_PAIRS;
-  const items = withBinaries(rows, downloaded, output, isLong ? { item: 0 } : pairedItem);
-  return isOneToOne && !output.split
-    ? items.map((item, index) => ({ ...item, pairedItem: pairedItem[index] }))
-    : items;
-}
-
-/** How code may end other than by its last line or an exception, and what helps. */
-const ENDINGS: Readonly<Record<string, [message: string, description: string]>> = {
-  timed_out: [
-    'The code was stopped by its time limit',
-    "Raise 'Timeout (Seconds)' in the options, or work on less data at a time.",
-  ],
-  out_of_memory: [
-    'The code needed more memory than the container has',
-    "Choose more 'Memory' in the options, or read large files in pieces. A container that is there keeps its size.",
-  ],
-  kernel_died: ['Python ended unexpectedly', 'Files are kept, variables are lost. Run the steps again.'],
-  interrupted: ['The code was interrupted', 'It was cancelled, or its container was deleted.'],
-  failed: ['The code could not be run', 'The log of the server says why. Try again.'],
-};
-
-function stopped(context: IExecuteFunctions, step: StepResult, itemIndex: number): NodeOperationError {
-  const { error, status } = step.execution;
-  const [message, cure] =
-    status === 'completed' && error !== null
-      ? [`${error.name}: ${error.value}`, error.traceback]
-      : (ENDINGS[status] ?? [`The code ended as ${status}`, '']);
-  const notices = (describeStep(step).notices as string[] | undefined) ?? [];
-  return new NodeOperationError(context.getNode(), `${message} [item ${itemIndex}]`, {
-    description: [cure, ...notices].join(' ').trim(),
-    itemIndex,
-  });
+  if (names.size === 0) return [];
+  const some = [...names].slice(0, 3).join(', ');
+  const more = names.size > 3 ? ` and ${names.size - 3} more` : '';
+  return [
+    `Incoming files that the code did not get: ${some}${more}. Enter * in 'Input Files' to pass on all.`,
+  ];
 }
 
 /** Puts the chosen files into the container and tells the code where they are. */
@@ -172,139 +174,28 @@ async function putInputFiles(
   containerId: string,
   indexes: number[],
 ): Promise<IDataObject[]> {
+  const chosen = indexes.map((index) => ({ index, ...inputFilesOf(context, index) }));
+  const found = await Promise.all(
+    chosen.flatMap(({ index, properties }) =>
+      properties.map(async (property) => ({
+        index,
+        property,
+        ...(await outgoing(context, index, property)),
+      })),
+    ),
+  );
   const files: IDataObject[] = [];
-  for (const index of indexes) {
-    const value = context.getNodeParameter('inputFiles', index, '');
-    const binary = context.getInputData()[index]?.binary as unknown as IDataObject | undefined;
-    const { properties, fileIds } = parseInputFiles(value, binary);
-    for (const property of properties) {
-      const file = await outgoing(context, index, property);
-      const { path } = await uploadToContainer(context, containerId, file);
-      files.push({ item: index, field: property, name: file.fileName, path });
-    }
+  for (const { index, property, ...file } of distinctNames(found)) {
+    const { path } = await uploadToContainer(context, containerId, file);
+    files.push({ item: index, field: property, name: file.fileName, path });
+  }
+  for (const { index, fileIds } of chosen) {
     for (const id of fileIds) {
       const { path } = await addToContainer(context, containerId, id);
       files.push({ item: index, field: null, name: baseName(path), path });
     }
   }
-  return files;
+  return files.sort((a, b) => Number(a.item) - Number(b.item));
 }
 
-export const runCode: Operation = {
-  description: [
-    {
-      displayName: 'Python Code',
-      name: 'code',
-      type: 'string',
-      typeOptions: { editor: 'codeNodeEditor', editorLanguage: 'python', rows: 14 },
-      default: EXAMPLE,
-      required: true,
-      noDataExpression: false,
-      description:
-        'Python to run. The incoming items are there as items (a list of dicts) and df (a pandas DataFrame), input files as files (a list of dicts with name and path). Assign the output to result. Figures that are shown, and files that are written to the working directory, come out as binary data. Packages such as pandas, numpy, matplotlib, scikit-learn and openpyxl are installed; there is no network.',
-      displayOptions: show,
-    },
-    {
-      displayName: 'Mode',
-      name: 'mode',
-      type: 'options',
-      noDataExpression: true,
-      default: 'all',
-      description: 'How often the code runs',
-      options: [
-        { name: 'Run Once for All Items', value: 'all', description: 'The code sees all items at once' },
-        {
-          name: 'Run Once for Each Item',
-          value: 'each',
-          description: 'The code sees one item, in items, df and item',
-        },
-      ],
-      displayOptions: show,
-    },
-    ...containerFields(show, 'session'),
-    inputFilesField(show),
-    {
-      displayName: 'Return',
-      name: 'returns',
-      type: 'options',
-      default: 'automatic',
-      description: 'What the output items contain',
-      options: [
-        {
-          name: 'Automatic',
-          value: 'automatic',
-          description:
-            'The variable result; if it is not set, the value of the last expression; if there is none, the execution details',
-        },
-        {
-          name: 'Execution Details',
-          value: 'details',
-          description: 'One item with what was printed, the files and the container ID',
-        },
-        {
-          name: 'Last Expression',
-          value: 'expression',
-          description: 'The value of the last line, as in a notebook',
-        },
-        {
-          name: 'Printed Text',
-          value: 'printed',
-          description: 'One item whose stdout holds what was printed',
-        },
-        { name: 'Result Variable', value: 'result', description: 'The value of the variable result' },
-      ],
-      displayOptions: show,
-    },
-    ...fileOutputFields(show),
-    {
-      displayName: 'Options',
-      name: 'options',
-      type: 'collection',
-      placeholder: 'Add option',
-      default: {},
-      displayOptions: show,
-      options: [
-        {
-          displayName: 'Add Container ID',
-          name: 'addContainerId',
-          type: 'boolean',
-          default: false,
-          description: 'Whether to add the field container_id to every item that comes out',
-        },
-        idleOption,
-        memoryOption,
-        {
-          displayName: 'On Code Error',
-          name: 'onCodeError',
-          type: 'options',
-          default: 'continue',
-          description: 'What to do when Python raises an exception',
-          options: [
-            {
-              name: 'Continue With Traceback',
-              value: 'continue',
-              description: 'Output one item whose error holds name, message and traceback',
-            },
-            {
-              name: 'Stop Workflow',
-              value: 'stop',
-              description: 'Stop, or take the error output of the node',
-            },
-          ],
-        },
-        outputFieldOption,
-        splitFilesOption,
-        {
-          displayName: 'Timeout (Seconds)',
-          name: 'timeout',
-          type: 'number',
-          default: 120,
-          typeOptions: { minValue: 1, maxValue: 3600 },
-          description: 'How long the code may run before it is interrupted',
-        },
-      ],
-    },
-  ],
-  execute,
-  executeAll,
-};
+export const runCode: RunCode = { description: runCodeFields, execute, executeAll };

@@ -43,7 +43,8 @@ export const upload: Operation = {
           type: 'number',
           default: 24,
           typeOptions: { minValue: 1, maxValue: 720 },
-          description: 'After how many hours the server deletes the file; it is kept if this is not set',
+          description:
+            'Number of hours after which the server deletes the file; without this option it is kept',
         },
         {
           displayName: 'File Name',
@@ -78,7 +79,7 @@ export const upload: Operation = {
 };
 
 export const get: Operation = {
-  description: [fileLocator(show('get', 'download', 'delete'))],
+  description: [fileLocator(show('get'))],
   async execute(context, itemIndex) {
     const file = await apiRequest<FileObject>(context, { method: 'GET', path: filePath(context, itemIndex) });
     return [{ json: shown(file), pairedItem: { item: itemIndex } }];
@@ -115,7 +116,7 @@ export const getMany: Operation = {
 };
 
 export const download: Operation = {
-  description: [binaryOutputField(show('download'))],
+  description: [fileLocator(show('download')), binaryOutputField(show('download'))],
   async execute(context, itemIndex) {
     const path = filePath(context, itemIndex);
     const file = await apiRequest<FileObject>(context, { method: 'GET', path });
@@ -126,7 +127,7 @@ export const download: Operation = {
 };
 
 export const remove: Operation = {
-  description: [],
+  description: [fileLocator(show('delete'))],
   async execute(context, itemIndex) {
     const { id } = await apiRequest<FileObject>(context, {
       method: 'DELETE',

@@ -1,31 +1,29 @@
-/** How a response leaves the node; the same for Create, Get and Wait for Completion. */
-import type { IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+/** How a response leaves the node; the same for Ask a Model, Get and Wait for Completion. */
 import { NodeOperationError } from 'n8n-workflow';
+import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
+import { type Finished, shownResponse } from '../../shared/finishedResponse';
 import { downloadFiles, fileOutputOf, withBinaries } from '../../shared/output';
-import { citedFiles, raw, simplified } from '../../shared/responseData';
-import type { ResponseObject } from '../../shared/types';
+import { isToolCall } from '../../shared/session';
 
-/** What a response that did not come to its end is told as. */
-export function failIfAsked(context: IExecuteFunctions, response: ResponseObject, itemIndex: number): void {
-  if (response.status !== 'failed') return;
-  throw new NodeOperationError(
-    context.getNode(),
-    `The response ended as failed: ${response.error?.message ?? 'the server gave no reason'} [item ${itemIndex}]`,
-    {
-      description: `The response ${response.id} is kept on the server. Check the model in 'Model' and its provider in the configuration of the server.`,
-      itemIndex,
-    },
-  );
+/** Reads the option On Code Error: agents get faults as data, workflows as errors unless they ask for data. */
+export function failIfAsked(context: IExecuteFunctions, { fault }: Finished, itemIndex: number): void {
+  if (fault === undefined) return;
+  const { onCodeError } = context.getNodeParameter('options', itemIndex, {}) as IDataObject;
+  if ((onCodeError ?? (isToolCall(context) ? 'continue' : 'stop')) !== 'stop') return;
+  throw new NodeOperationError(context.getNode(), `${fault.message} [item ${itemIndex}]`, {
+    description: fault.description,
+    itemIndex,
+  });
 }
 
 export async function present(
   context: IExecuteFunctions,
-  response: ResponseObject,
+  finished: Finished,
   itemIndex: number,
 ): Promise<INodeExecutionData[]> {
   const simplify = context.getNodeParameter('simplify', itemIndex, true) as boolean;
   const output = fileOutputOf(context, itemIndex);
-  const downloaded = await downloadFiles(context, citedFiles(response), output);
-  const json = simplify ? simplified(response, downloaded.files) : raw(response, downloaded.files);
+  const downloaded = await downloadFiles(context, finished.files, output);
+  const json = shownResponse(finished, downloaded.files, simplify);
   return withBinaries([json], downloaded, output, { item: itemIndex });
 }

@@ -10,9 +10,11 @@ export interface CreateOptions extends IDataObject {
   conversation?: string;
   instructions?: string;
   jsonSchema?: string | IDataObject;
+  keepContainer?: boolean;
   maxOutputTokens?: number;
   maxToolCalls?: number;
   memory?: string;
+  onCodeError?: 'continue' | 'stop';
   metadata?: { entry?: { key: string; value: string }[] };
   pollInterval?: number;
   previousResponseId?: string;
@@ -21,6 +23,10 @@ export interface CreateOptions extends IDataObject {
   temperature?: number;
   timeout?: number;
 }
+
+/** Whether the server makes a container for this answer alone, which nobody wants to keep. */
+export const isContainerOurs = (mode: string, options: CreateOptions): boolean =>
+  mode === 'new' && !options.keepContainer && !options.previousResponseId && !options.conversation;
 
 async function containerOf(
   context: IExecuteFunctions,

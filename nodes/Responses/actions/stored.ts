@@ -1,12 +1,21 @@
 /** Operations on a response that is there: Get, Cancel, Delete, Wait for Completion, Get Many Input Items. */
-import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
-import { outputFieldOption, returnAllFields, showFor, splitFilesOption } from '../../shared/descriptions';
+import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
+import {
+  fileOutputFields,
+  outputFieldOption,
+  returnAllFields,
+  showFor,
+  simplifyField,
+  splitFilesOption,
+} from '../../shared/descriptions';
+import { finishedResponse } from '../../shared/finishedResponse';
 import type { Operation } from '../../shared/operation';
 import { limitOf, listAll } from '../../shared/pagination';
 import { cancelResponse, getResponse, INCLUDE_OUTPUTS, waitForResponse } from '../../shared/poll';
 import { simplified } from '../../shared/responseData';
 import { apiRequest, pathId } from '../../shared/transport';
 import type { ResponseItem } from '../../shared/types';
+import { onCodeErrorOption } from './createFields';
 import { failIfAsked, present } from './output';
 
 /** Checked, and as it is: paths are built where the request is made. */
@@ -15,7 +24,7 @@ const responseId = (context: IExecuteFunctions, itemIndex: number): string =>
     pathId(context.getNode(), 'Response ID', context.getNodeParameter('responseId', itemIndex), itemIndex),
   );
 
-const idField = (resource: string, ...operations: string[]) => ({
+const idField = (resource: string, operation: string) => ({
   displayName: 'Response ID',
   name: 'responseId',
   type: 'string' as const,
@@ -23,12 +32,19 @@ const idField = (resource: string, ...operations: string[]) => ({
   required: true,
   placeholder: 'e.g. resp_abc123',
   description: 'ID of the response',
-  displayOptions: showFor(resource, ...operations),
+  displayOptions: showFor(resource, operation),
 });
+
+/** Which response, and what of it comes out. */
+const shownFields = (operation: string): INodeProperties[] => [
+  idField('response', operation),
+  ...fileOutputFields(showFor('response', operation)),
+  simplifyField(showFor('response', operation)),
+];
 
 export const get: Operation = {
   description: [
-    idField('response', 'get', 'cancel', 'delete', 'wait'),
+    ...shownFields('get'),
     {
       displayName: 'Options',
       name: 'options',
@@ -40,12 +56,14 @@ export const get: Operation = {
     },
   ],
   async execute(context, itemIndex) {
-    return await present(context, await getResponse(context, responseId(context, itemIndex)), itemIndex);
+    const response = await getResponse(context, responseId(context, itemIndex));
+    return await present(context, await finishedResponse(context, response), itemIndex);
   },
 };
 
 export const wait: Operation = {
   description: [
+    ...shownFields('wait'),
     {
       displayName: 'Options',
       name: 'options',
@@ -54,6 +72,7 @@ export const wait: Operation = {
       default: {},
       displayOptions: showFor('response', 'wait'),
       options: [
+        onCodeErrorOption,
         {
           displayName: 'Polling Interval (Seconds)',
           name: 'pollInterval',
@@ -83,13 +102,14 @@ export const wait: Operation = {
       intervalMs: ((options.pollInterval as number | undefined) ?? 5) * 1000,
       itemIndex,
     });
-    failIfAsked(context, response, itemIndex);
-    return await present(context, response, itemIndex);
+    const finished = await finishedResponse(context, response);
+    failIfAsked(context, finished, itemIndex);
+    return await present(context, finished, itemIndex);
   },
 };
 
 export const cancel: Operation = {
-  description: [],
+  description: [idField('response', 'cancel')],
   async execute(context, itemIndex) {
     const response = await cancelResponse(context, responseId(context, itemIndex));
     return [{ json: simplified(response, []), pairedItem: { item: itemIndex } }];
@@ -97,7 +117,7 @@ export const cancel: Operation = {
 };
 
 export const remove: Operation = {
-  description: [],
+  description: [idField('response', 'delete')],
   async execute(context, itemIndex) {
     const id = responseId(context, itemIndex);
     await apiRequest(context, { method: 'DELETE', path: `/responses/${encodeURIComponent(id)}` });

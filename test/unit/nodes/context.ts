@@ -26,6 +26,9 @@ export interface FakeContext extends IExecuteFunctions {
   /** Contents behind the `id` of the binaries that the node made. */
   readonly stored: Map<string, Buffer>;
   readonly finishHandlers: (() => unknown)[];
+  readonly stopHandlers: (() => unknown)[];
+  /** What the panel shows beside the output. */
+  readonly hints: string[];
   readonly waits: Date[];
 }
 
@@ -86,6 +89,8 @@ export function fakeContext(node: INodeType, options: FakeContextOptions): FakeC
   const parameters = defaultsOf(node, options.parameters ?? {});
   const stored = new Map<string, Buffer>();
   const finishHandlers: (() => unknown)[] = [];
+  const stopHandlers: (() => unknown)[] = [];
+  const hints: string[] = [];
   const waits: Date[] = [];
   const self: INode = {
     id: 'node',
@@ -117,6 +122,8 @@ export function fakeContext(node: INodeType, options: FakeContextOptions): FakeC
   const context = {
     stored,
     finishHandlers,
+    stopHandlers,
+    hints,
     waits,
     helpers,
     logger: { debug: () => undefined },
@@ -134,6 +141,9 @@ export function fakeContext(node: INodeType, options: FakeContextOptions): FakeC
     getWorkflowDataProxy: () => ({ $execution: { resumeUrl: 'http://n8n.test/webhook-waiting/run' } }),
     setMetadata: () => undefined,
     putExecutionToWait: async (until: Date) => void waits.push(until),
+    onExecutionCancellation: (handler: () => unknown) => void stopHandlers.push(handler),
+    addExecutionHints: (...added: { message: string }[]) =>
+      void hints.push(...added.map(({ message }) => message)),
     onExecutionFinish: (handler: () => unknown) => void finishHandlers.push(handler),
   };
   return context as unknown as FakeContext;

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +6,6 @@ import { isGenuine, sign } from '../../../nodes/CodeInterpreterTrigger/signature
 import { inPieces, matchesPattern, parseInputFiles, propertyName } from '../../../nodes/shared/binary.js';
 import { describeApiError, describeConnectionError } from '../../../nodes/shared/errors.js';
 import { mimeTypeOf } from '../../../nodes/shared/mime.js';
-import { programOf } from '../../../nodes/shared/python.js';
 import { citedFiles, outputText, simplified } from '../../../nodes/shared/responseData.js';
 import { rowsOf } from '../../../nodes/shared/runCode.js';
 import { sessionKey } from '../../../nodes/shared/session.js';
@@ -156,26 +154,6 @@ describe('returned values', () => {
     expect(rowsOf({ json: { a: 1 }, other: 2 })).toEqual([{ json: { a: 1 }, other: 2 }]);
     expect(rowsOf(null)).toEqual([{ value: null }]);
     expect(rowsOf([])).toEqual([]);
-  });
-});
-
-describe('the program', () => {
-  const program = programOf({
-    code: 'print("""\'\'\'\\n{{ $json }}")',
-    token: 'abc',
-    returns: 'automatic',
-    variables: { items: [{ text: '"""\n\\ü\u2028', deep: { a: [null, true] } }], files: [] },
-  });
-
-  it('holds values as Base64 only', () => {
-    expect(program).toMatch(/^[\n\x20-\x7e]*$/);
-    expect(program).not.toContain('$json');
-    expect(program.split('\n').at(-2)).toMatch(/^_n8n_step\((\w+=_n8n_text\("[A-Za-z0-9+/=]*"\)(, )?)+\)$/);
-  });
-
-  it('is Python', () => {
-    const check = 'import ast,sys; ast.parse(sys.stdin.read())';
-    expect(() => execFileSync('python3', ['-c', check], { input: program })).not.toThrow();
   });
 });
 
