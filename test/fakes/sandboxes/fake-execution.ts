@@ -109,7 +109,9 @@ export class FakeExecution {
   private printInput(name: string): void {
     if (!(name in this.inputs)) throw new Raised('NameError', `name '${name}' is not defined`);
     // With a blank behind each comma, as Python writes it.
-    this.output('stdout', `${JSON.stringify(this.inputs[name], null, 1).replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    const lines = JSON.stringify(this.inputs[name], null, 1);
+    const inside = lines.replaceAll(/([[{])\n\s*|\n\s*([\]}])/g, '$1$2');
+    this.output('stdout', `${inside.replaceAll(/\n\s*/g, ' ')}\n`);
   }
 
   private giveBack(): void {

@@ -1,7 +1,8 @@
 /** Background responses in states that a crash or a race leaves behind. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { QueuesLifecycle } from '../../../orchestrator/src/queues/queues.lifecycle.js';
 import { SandboxDriver } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
+import { FakeExecution } from '../../fakes/sandboxes/fake-execution.js';
 import { eventually } from '../../support/api.js';
 import { type AdminApp, startAdminApp } from '../admin/admin-app.js';
 
@@ -76,11 +77,14 @@ describe('a background response', () => {
   it('is given back before its code has ended, when the server stops', async () => {
     const own = await startAdminApp();
     const { key } = await own.project();
-    // Code that is killed when it does not stop may have ended before a busy machine looks.
+    // Code that is killed when it does not stop may have ended before a busy machine looks; and code that
+    // has not reached its sandbox, though its row says `running`, is not even begun.
+    const began = vi.spyOn(FakeExecution.prototype, 'run');
     const body = { model: 'python', input: 'deaf:60000', tools: TOOLS, background: true };
     const { id } = (await own.ask(key, 'POST', '/v1/responses', body)).body;
     const runs = () => own.prisma.execution.findFirst({ where: { responseId: id } });
-    await eventually(runs, (execution) => execution?.status === 'running');
+    await vi.waitFor(() => expect(began).toHaveBeenCalledOnce(), 20_000);
+    began.mockRestore();
     own.app.get(QueuesLifecycle).letGo();
     const row = await eventually(
       () => own.prisma.response.findUniqueOrThrow({ where: { id } }),
