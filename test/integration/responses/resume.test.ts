@@ -1,9 +1,10 @@
 /** Background responses that are taken up in the middle: what was said counts when its turn had ended. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { newResponse } from '../../../orchestrator/src/responses/record/new-response.js';
 import type { DraftEvent, MessageItem } from '../../../orchestrator/src/responses/response.types.js';
 import { Sequencer } from '../../../orchestrator/src/responses/record/sequencer.js';
 import type { TurnEnd } from '../../../orchestrator/src/responses/record/turn-end.js';
+import { FakeExecution } from '../../fakes/sandboxes/fake-execution.js';
 import { eventually } from '../../support/api.js';
 import { type ModelApp, startModelApp, TOOLS } from './model-app.js';
 
@@ -183,12 +184,12 @@ describe('a response that is taken up', () => {
       calls: [{ name: 'python', arguments: { code: 'sleep:60000' } }],
       usage,
     });
+    // The row of an execution says `running` before the sandbox has the code.
+    const ran = vi.spyOn(FakeExecution.prototype, 'run');
     const begun = await server.respond(key, 'marks', { tools: TOOLS, background: true });
     const { id } = begun.body;
-    await eventually(
-      () => server.prisma.execution.count({ where: { responseId: id, status: 'running' } }),
-      (running) => running === 1,
-    );
+    await vi.waitFor(() => expect(ran).toHaveBeenCalledOnce(), 20_000);
+    ran.mockRestore();
     const row = await server.prisma.response.findUniqueOrThrow({ where: { id } });
     expect(row.turn).toMatchObject({
       turns: 1,
