@@ -276,7 +276,7 @@ export const envSchema = z.object({
     example: '[]',
   }),
   MODEL_DEFAULT: text(
-    'Model that a request gets when it asks for the model `default`.',
+    'Model behind the name `default`; when absent, the first one that is configured: see docs/models.md.',
     'model name as in GET /v1/models',
   ),
 

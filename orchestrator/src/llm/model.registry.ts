@@ -51,7 +51,7 @@ function nameOffers(offers: readonly Offer[], taken: ReadonlyMap<string, Model>)
 }
 
 export interface RegistryOptions {
-  /** Id of the model that stands behind `default`. */
+  /** Id of the model that stands behind `default`; without one the registry chooses. */
   readonly defaultModel?: string | undefined;
 }
 
@@ -63,7 +63,7 @@ export class ModelRegistry {
   private readonly fixed = new Map<string, Model>();
 
   constructor(
-    builtIn: ModelSource,
+    private readonly builtIn: ModelSource,
     private readonly sources: readonly ModelSource[] = [],
     private readonly options: RegistryOptions = {},
   ) {
@@ -75,26 +75,42 @@ export class ModelRegistry {
   }
 
   async list(): Promise<readonly Model[]> {
-    const models = [...(await this.all(LIST_WAIT_MS)).values()];
-    const standIn = models.find(({ id }) => id === this.options.defaultModel);
-    return standIn && !models.some(({ id }) => id === DEFAULT)
-      ? [...models, { ...standIn, id: DEFAULT }]
-      : models;
+    const models = await this.all(LIST_WAIT_MS);
+    const standIn = this.standIn(models);
+    return [...models.values(), ...(standIn && !models.has(DEFAULT) ? [{ ...standIn, id: DEFAULT }] : [])];
   }
 
-  /** By the id that the list shows, by `provider/id`, or `default`. */
+  /** By the id that the list shows, by `provider/id`, or `default`, which yields the model behind it. */
   async find(id: string): Promise<Model | null> {
     const known = this.fixed.get(id);
     if (known) return known;
-    const found = this.qualified(id, (source) => source.configured) ?? (await this.all(FIND_WAIT_MS)).get(id);
-    if (found) return found;
+    const configured = this.qualified(id, (source) => source.configured);
+    if (configured) return configured;
     const { defaultModel } = this.options;
+    const all = await this.all(FIND_WAIT_MS);
+    const found = all.get(id) ?? (id === DEFAULT ? this.standIn(all) : null);
+    if (found) return found;
     if (id === DEFAULT && defaultModel !== undefined && defaultModel !== DEFAULT)
       return this.find(defaultModel);
     const lists = new Map(
       await Promise.all(this.sources.map(async (source) => [source, await source.discovered(0)] as const)),
     );
     return this.qualified(id, (source) => lists.get(source) ?? []) ?? this.matching(id);
+  }
+
+  /**
+   * The model behind `default`: the one the operator named; else the first one configured that can run code; else
+   * the only one an endpoint lists; and without any endpoint the built-in one. Null where nothing is better than another.
+   */
+  private standIn(all: ReadonlyMap<string, Model>): Model | null {
+    const { defaultModel } = this.options;
+    if (defaultModel !== undefined)
+      return all.get(defaultModel) ?? this.qualified(defaultModel, (source) => source.configured);
+    if (this.sources.length === 0) return this.builtIn.configured[0] ?? null;
+    const builtIn = new Set(this.builtIn.configured.map(({ id }) => id));
+    const usable = [...all.values()].filter(({ id, tools }) => tools && !builtIn.has(id));
+    const configured = usable.find(({ id }) => this.fixed.has(id));
+    return configured ?? (usable.length === 1 ? usable[0]! : null);
   }
 
   /** By a pattern: of the source that is named before the slash, else of the first that has one. */

@@ -189,10 +189,12 @@ export class ResponsesService implements OnApplicationBootstrap {
    * Checks the request, cheap things first; then locks its conversation, for what is read of it must not
    * change before this response has added its turn; then prepares the run and makes the row.
    */
-  private async accept(caller: Caller, request: CreateResponseRequest): Promise<Accepted> {
+  private async accept(caller: Caller, asked: CreateResponseRequest): Promise<Accepted> {
     const { projectId } = caller;
-    this.refuseUnsupported(request);
-    const model = await this.runs.check(request);
+    this.refuseUnsupported(asked);
+    const model = await this.runs.check(asked);
+    // The record names the model behind `default`, and a run that is taken up again keeps it.
+    const request = { ...asked, model: model.id };
     if (request.callback_url !== undefined) await this.targets.check(request.callback_url, 'callback_url');
     const createdAt = this.clock.now();
     const initial = newResponse(newId.response(), request, createdAt);

@@ -215,6 +215,43 @@ describe('patterns', () => {
     expect(upstreamOf(await models.find('a-1'))).toBe('a-1');
     expect(upstreamOf(await models.find('b-1'))).toBe('any');
     expect((await models.find('python'))?.ownedBy).toBe('code-interpreter');
-    expect((await models.list()).map(({ id }) => id)).toEqual(['python', 'a-1']);
+    expect((await models.list()).map(({ id }) => id)).toEqual(['python', 'a-1', 'default']);
+  });
+});
+
+describe('the model `default`', () => {
+  const idOf = async (sources: readonly ModelSource[], defaultModel?: string) => {
+    const registry = new ModelRegistry(pythonModels, sources, { defaultModel });
+    const model = await registry.find('default');
+    const listed = (await registry.list()).filter(({ id }) => id === 'default');
+    expect(listed.map(({ ownedBy }) => ownedBy)).toEqual(model ? [model.ownedBy] : []);
+    return model?.id;
+  };
+  const speechless = source('s', ['mute', 'able']);
+  const mute: ModelSource = {
+    ...speechless,
+    configured: speechless.configured.map((model) => ({ ...model, tools: model.id !== 'mute' })),
+  };
+
+  it.each<[string, readonly ModelSource[], string | undefined, string | undefined]>([
+    ['the built-in one where there is no endpoint', [], undefined, 'python'],
+    ['the first one that is configured', [source('a', ['one', 'two'], ['three'])], undefined, 'one'],
+    ['the first one that can run code', [mute], undefined, 'able'],
+    ['the only one that an endpoint lists', [source('a', [], ['only'])], undefined, 'only'],
+    ['none of many that an endpoint lists', [source('a', [], ['four', 'five'])], undefined, undefined],
+    ['none of an endpoint that lists nothing', [source('a', [])], undefined, undefined],
+    ['what the operator named', [source('a', ['one', 'two'])], 'two', 'two'],
+    ['what the operator named by its provider', [source('a', ['one', 'two'])], 'a/two', 'a/two'],
+    ['what the operator named, though listed only', [source('a', ['one'], ['two'])], 'two', 'two'],
+    ['nothing where the operator named what is not there', [source('a', ['one'])], 'gone', undefined],
+    ['a model that is called so', [source('a', ['one', 'default'])], undefined, 'default'],
+    [
+      'itself, where the operator named it and nothing is called so',
+      [source('a', ['one'])],
+      'default',
+      undefined,
+    ],
+  ])('is %s', async (_, sources, named, id) => {
+    expect(await idOf(sources, named)).toBe(id);
   });
 });
