@@ -16,6 +16,7 @@ import { FilesModule } from './files/files.module.js';
 import { HealthModule } from './health/health.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { LimitsModule } from './limits/limits.module.js';
+import { LinksModule } from './links/links.module.js';
 import { LoggingModule } from './observability/logging.module.js';
 import { MetricsModule } from './observability/metrics.module.js';
 import { ModelsModule } from './models/models.module.js';
@@ -57,6 +58,7 @@ export class AppModule {
         IdempotencyModule,
         HealthModule,
         FilesModule,
+        LinksModule,
         UploadsModule,
         ContainersModule,
         ModelsModule,

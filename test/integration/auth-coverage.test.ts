@@ -74,6 +74,12 @@ const TABLE: Readonly<Record<string, Access>> = {
   'DELETE /files/:file_id': 'project',
   'GET /files/:file_id/content': 'project',
 
+  'POST /files/:file_id/links': 'project',
+  'GET /files/:file_id/links': 'project',
+  'DELETE /files/:file_id/links/:link_id': 'project',
+  'GET /links/:token': 'public',
+  'GET /links/:token/*': 'public',
+
   'GET /models': 'project',
   'GET /models/*': 'project',
   'DELETE /models/*': 'project',

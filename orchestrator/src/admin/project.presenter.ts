@@ -25,6 +25,7 @@ export function presentProject(row: ProjectRow): ProjectObject {
     storage_quota: row.storageQuotaBytes === null ? null : shortSize(Number(row.storageQuotaBytes)),
     requests_per_minute: row.requestsPerMinute,
     concurrent_runs: row.concurrentRuns,
+    links: row.allowsLinks,
     created_at: toUnix(row.createdAt),
   };
 }

@@ -13,6 +13,7 @@ export interface ProjectChange {
   readonly storageQuotaBytes?: bigint | null | undefined;
   readonly requestsPerMinute?: number | null | undefined;
   readonly concurrentRuns?: number | null | undefined;
+  readonly allowsLinks?: boolean | undefined;
 }
 
 const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput => ({
@@ -22,6 +23,7 @@ const present = (change: ProjectChange): Prisma.ProjectUpdateManyMutationInput =
   ...(change.storageQuotaBytes === undefined ? {} : { storageQuotaBytes: change.storageQuotaBytes }),
   ...(change.requestsPerMinute === undefined ? {} : { requestsPerMinute: change.requestsPerMinute }),
   ...(change.concurrentRuns === undefined ? {} : { concurrentRuns: change.concurrentRuns }),
+  ...(change.allowsLinks === undefined ? {} : { allowsLinks: change.allowsLinks }),
 });
 
 export interface NewProject {
@@ -31,6 +33,7 @@ export interface NewProject {
   readonly storageQuotaBytes: bigint | null;
   readonly requestsPerMinute: number | null;
   readonly concurrentRuns: number | null;
+  readonly allowsLinks: boolean;
 }
 
 @Injectable()

@@ -46,8 +46,13 @@ const limits = {
   concurrent_runs: limitSchema('Responses and executions at the same time'),
 };
 
+/** Whether files can be opened by signed links. */
+const links = maybe(z.boolean()).meta({
+  description: 'Whether files can be opened by links without a key; false ends those that are out as well.',
+});
+
 export const createProjectSchema = z
-  .strictObject({ name: nameSchema, ...sizes, ...limits })
+  .strictObject({ name: nameSchema, ...sizes, ...limits, links })
   .meta({ id: 'CreateProjectRequest' });
 
 export type CreateProjectRequest = z.output<typeof createProjectSchema>;
@@ -57,6 +62,7 @@ export const updateProjectSchema = z
     name: maybe(nameSchema),
     ...sizes,
     ...limits,
+    links,
     status: maybe(z.enum(['active', 'suspended'])).meta({
       description: 'Every request of a suspended project is answered with 403.',
     }),
@@ -81,6 +87,7 @@ export const projectSchema = z
     storage_quota: z.string().nullable(),
     requests_per_minute: z.int().nullable(),
     concurrent_runs: z.int().nullable(),
+    links: z.boolean(),
     created_at: z.int(),
   })
   .meta({ id: 'Project' });

@@ -38,6 +38,7 @@ export class ProjectsService {
       storageQuotaBytes: asBytes(request.storage_quota) ?? null,
       requestsPerMinute: request.requests_per_minute ?? null,
       concurrentRuns: request.concurrent_runs ?? null,
+      allowsLinks: request.links ?? true,
     });
     this.logger.log({ projectId: row.id }, 'project created');
     return presentProject(row);
@@ -62,6 +63,7 @@ export class ProjectsService {
       storageQuotaBytes: asBytes(request.storage_quota),
       requestsPerMinute: request.requests_per_minute,
       concurrentRuns: request.concurrent_runs,
+      allowsLinks: request.links,
     });
     if (!row) throw notFoundHere.project(id);
     this.auth.forget();

@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'invalid_api_key'
   | 'permission_denied'
   | 'project_suspended'
+  | 'links_disabled'
   | 'not_found'
   | 'file_not_found'
   | 'container_not_found'
@@ -62,6 +63,7 @@ export type ErrorCode =
   | 'idempotency_reply_not_kept'
   | 'webhook_url_refused'
   | 'webhook_endpoint_limit_reached'
+  | 'link_limit_reached'
   | 'memory_pool_exhausted'
   | 'rate_limit_exceeded'
   | 'sandbox_capacity'
@@ -100,6 +102,7 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   invalid_api_key: caller(401),
   permission_denied: caller(403),
   project_suspended: caller(403),
+  links_disabled: caller(403),
   not_found: caller(404),
   file_not_found: caller(404),
   container_not_found: caller(404),
@@ -125,6 +128,7 @@ const TABLE: Record<ErrorCode, ErrorRow> = {
   idempotency_reply_not_kept: caller(409),
   webhook_url_refused: caller(400),
   webhook_endpoint_limit_reached: caller(400),
+  link_limit_reached: caller(400),
   memory_pool_exhausted: { status: 429, type: 'rate_limit_error', family: 'caller' },
   rate_limit_exceeded: { status: 429, type: 'rate_limit_error', family: 'caller' },
   sandbox_capacity: { status: 503, type: 'server_error', family: 'operational' },

@@ -8,11 +8,14 @@ const encodeExtended = (text: string): string =>
   encodeURIComponent(text).replace(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /**
- * Tells the client to save the body under `name`: an ASCII approximation for old clients and the
- * exact name for the others. `name` should come from `safeFileName`.
+ * Tells the client to save the body under `name`, or to show it and to propose `name` for saving: an ASCII
+ * approximation for old clients and the exact name for the others. `name` should come from `safeFileName`.
  */
-export function attachment(name: string): string {
+export function contentDisposition(kind: 'attachment' | 'inline', name: string): string {
   const wellFormed = name.toWellFormed();
   const plain = wellFormed.replace(NOT_PLAIN, '_');
-  return `attachment; filename="${plain}"; filename*=UTF-8''${encodeExtended(wellFormed)}`;
+  return `${kind}; filename="${plain}"; filename*=UTF-8''${encodeExtended(wellFormed)}`;
 }
+
+/** Tells the client to save the body under `name`. */
+export const attachment = (name: string): string => contentDisposition('attachment', name);

@@ -21,6 +21,7 @@ export const newId = {
   apiKey: () => hex('key', 12),
   request: () => hex('req', 16),
   file: () => `file-${alphanumeric(22)}`,
+  fileLink: () => hex('link', 12),
   upload: () => hex('upload', 24),
   uploadPart: () => hex('part', 24),
   container: () => hex('cntr', 24),

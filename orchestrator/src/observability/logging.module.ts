@@ -12,6 +12,9 @@ const REDACT = [
   '*.secret',
 ];
 
+/** The token in the address of a link opens a file, and the name behind it is confidential: no log may have them. */
+const withoutToken = (path: string): string => path.replace(/(^|\/)[\w-]{43}(\/.*)?$/, '$1[token]');
+
 /** Nest tells of every route and module at every start; whoever started the server looks for its address. */
 const CHATTY = new Set(['InstanceLoader', 'RouterExplorer', 'RoutesResolver']);
 const INFO = 30;
@@ -56,7 +59,7 @@ export class LoggingModule {
               req: (request: { id: string; method: string; url: string }) => ({
                 id: request.id,
                 method: request.method,
-                url: request.url.split('?')[0],
+                url: withoutToken(request.url.split('?')[0]!),
               }),
               res: (reply: { statusCode: number }) => ({ status: reply.statusCode }),
             },

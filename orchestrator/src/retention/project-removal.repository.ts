@@ -24,6 +24,7 @@ const through = (parent: string, table: string, column: string): Kind => ({
 /** In this order: what belongs to another row goes before it, so that no statement takes more than its rows along. */
 export const KINDS: readonly Kind[] = [
   own('IdempotencyKey'),
+  own('FileLink'),
   through('WebhookDelivery', 'WebhookAttempt', 'deliveryId'),
   own('WebhookDelivery'),
   own('WebhookEndpoint'),

@@ -4,6 +4,7 @@ import { ConversationsModule } from '../conversations/conversations.module.js';
 import { ResponsesModule } from '../responses/responses.module.js';
 import { WebhooksModule } from '../webhooks/webhooks.module.js';
 import { FilesModule } from '../files/files.module.js';
+import { LinksModule } from '../links/links.module.js';
 import { UploadsModule } from '../uploads/uploads.module.js';
 import { ProjectRemovalRepository } from './project-removal.repository.js';
 import { ProjectRemoval } from './project-removal.service.js';
@@ -15,6 +16,7 @@ import { RetentionService } from './retention.service.js';
     ContainersModule,
     ConversationsModule,
     FilesModule,
+    LinksModule,
     ResponsesModule,
     UploadsModule,
     WebhooksModule,

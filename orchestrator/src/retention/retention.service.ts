@@ -8,6 +8,7 @@ import type { Env } from '../config/env.schema.js';
 import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { FilesService } from '../files/files.service.js';
 import { BlobsService, type CollectedGarbage } from '../storage/blobs.service.js';
+import { LinksService } from '../links/links.service.js';
 import { UploadsService } from '../uploads/uploads.service.js';
 import { OldUploads } from '../uploads/old-uploads.repository.js';
 import { OldDeliveries } from '../webhooks/deliveries/old-deliveries.repository.js';
@@ -35,6 +36,8 @@ const CONVERSATION_MS = 60 * MINUTE_MS;
 /** Rows that went, or lost their content. */
 export interface RetentionReport {
   readonly files: number;
+  /** Links to files that expired a day ago. */
+  readonly links: number;
   readonly uploads: number;
   readonly responses: number;
   readonly events: number;
@@ -73,6 +76,7 @@ export class RetentionService {
     private readonly oldDeliveries: OldDeliveries,
     private readonly oldContainers: OldContainers,
     private readonly files: FilesService,
+    private readonly links: LinksService,
     private readonly uploads: UploadsService,
     private readonly idempotency: IdempotencyService,
     private readonly blobs: BlobsService,
@@ -85,6 +89,8 @@ export class RetentionService {
   async forget(now = this.clock.now()): Promise<RetentionReport> {
     const report: RetentionReport = {
       files: await this.forgetFiles(now),
+      // For a day a person who opens one is told that it has expired.
+      links: await inBatches((take) => this.links.forgetExpired(daysBefore(now, 1), take)),
       uploads: await this.forgetUploads(now),
       responses: await this.forgetResponses(now),
       events: await this.forgetEvents(now),

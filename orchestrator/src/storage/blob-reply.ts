@@ -40,13 +40,15 @@ function rangeOf(request: FastifyRequest, etag: string, bytes: number): Requeste
 /**
  * Sends content, or the range that was asked for. Called by controllers with `@Res() reply`; `open`
  * is called once, after the range is known. Content is never shown as a page of this server:
- * attachment, no sniffing, sandboxed.
+ * attachment, no sniffing, sandboxed; `more` replaces headers for those who send it elsewhere than to a client
+ * of the API.
  */
 export async function sendBlob(
   request: FastifyRequest,
   reply: FastifyReply,
   download: Download,
   open: (range: ByteRange) => Promise<Readable>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { bytes } = download;
   const etag = `"${download.sha256}"`;
@@ -71,6 +73,7 @@ export async function sendBlob(
       'cache-control': 'private, no-cache',
       'x-content-type-options': 'nosniff',
       'content-security-policy': "sandbox; default-src 'none'",
+      ...more,
     })
     .send(content);
 }

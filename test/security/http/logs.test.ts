@@ -43,6 +43,11 @@ describe('the log', () => {
     });
     // Nobody listens there: the reply says so, and names the address.
     await api.post(`/webhook_endpoints/${hook.id}/test`);
+    const [file] = (await api.ok<{ data: { id: string }[] }>('GET', '/files')).data;
+    const link = await api.ok<{ url: string }>('POST', `/files/${file!.id}/links`, {});
+    const token = link.url.split('/').at(-2)!;
+    for (const path of ['', '/secret-file-name.txt', '/secret-a/secret-b', '?secret-query'])
+      await fetch(`${server.origin}/links/${token}${path}`);
     // What is refused is told to the caller, and to nobody else.
     await api.post('/responses', '{"input": "secret-broken-json"');
     await api.post('/responses', { model: 'secret-model', input: 'x' });
@@ -52,7 +57,7 @@ describe('the log', () => {
     await new Api(`${server.origin}/admin/v1`, server.adminKey).get('/projects');
 
     const text = log();
-    const secrets = [api.key, server.adminKey, hook.secret, 'sk-secret', 'secret-'];
+    const secrets = [token, api.key, server.adminKey, hook.secret, 'sk-secret', 'secret-'];
     const telling = text.split('\n').filter((line) => secrets.some((secret) => line.includes(secret)));
     expect(telling).toEqual([]);
   });

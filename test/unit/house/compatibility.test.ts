@@ -11,7 +11,7 @@ import {
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 /** Ours; told in docs/api/extensions.md. */
-const EXTENSIONS = /\/(executions|expire$|environment|webhook)/;
+const EXTENSIONS = /\/(executions|expire$|links|environment|webhook)/;
 
 describe('docs/compatibility.md', () => {
   it('names every endpoint that the server has', () => {

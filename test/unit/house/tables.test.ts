@@ -17,6 +17,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   StorageEntry: 'storage',
   Setting: 'storage',
   File: 'files',
+  FileLink: 'links',
   Upload: 'uploads',
   UploadPart: 'uploads',
   Container: 'containers',
@@ -59,6 +60,11 @@ const SHARED: readonly Shared[] = [
       'that came within an item is counted and removed with the item.',
   },
   {
+    file: 'links/link.repository.ts',
+    tables: ['Project'],
+    why: 'The statement that follows a link reads whether its project allows links, so that switching them off holds at once.',
+  },
+  {
     file: 'outbox/outbox.repository.ts',
     tables: ['WebhookDelivery', 'WebhookEndpoint'],
     why: 'Deliveries are written in the transaction of what they tell of; the outbox is below all features.',
@@ -73,6 +79,7 @@ const SHARED: readonly Shared[] = [
     tables: [
       ...['ApiKey', 'Container', 'ContainerFile', 'Conversation', 'ConversationItem', 'Execution', 'File'],
       ...[
+        'FileLink',
         'IdempotencyKey',
         'InlineContent',
         'Project',
