@@ -1,6 +1,5 @@
 import { NodeConnectionTypes } from 'n8n-workflow';
 import type {
-  IDataObject,
   IExecuteFunctions,
   INodeExecutionData,
   INodeType,
@@ -9,9 +8,10 @@ import type {
   SupplyData,
 } from 'n8n-workflow';
 import { codeInterpreterApiTest } from '../shared/credentialTest';
-import { idleOption, memoryOption, sessionFields } from '../shared/descriptions';
+import { idleOption, linkOption, memoryOption, sessionFields } from '../shared/descriptions';
 import { errorItem, toItemError } from '../shared/errors';
-import { runForAgent, TOOL_DESCRIPTION, TOOL_NAME, TOOL_SCHEMA } from './tool';
+import { downloadFiles } from '../shared/output';
+import { runForAgent, TOOL_DESCRIPTION, TOOL_NAME, TOOL_SCHEMA, type ToolOptions } from './tool';
 
 export class CodeInterpreterTool implements INodeType {
   description: INodeTypeDescription = {
@@ -30,7 +30,7 @@ export class CodeInterpreterTool implements INodeType {
     properties: [
       {
         displayName:
-          'The agent reads text only. Charts and files stay in the container; get them after the agent with the Code Interpreter Containers node and the same session.',
+          'The agent reads text. For every chart and file it gets a link that it can show in the chat; the files themselves are in the output of this tool.',
         name: 'notice',
         type: 'notice',
         default: '',
@@ -49,9 +49,29 @@ export class CodeInterpreterTool implements INodeType {
             type: 'string',
             typeOptions: { rows: 4 },
             default: '',
-            description: 'What the agent reads about this tool; empty for a text that fits most agents',
+            description:
+              'What the agent reads about this tool. Leave it empty to use a text that fits most agents.',
+          },
+          {
+            displayName: 'Download Files',
+            name: 'downloadFiles',
+            type: 'options',
+            default: 'all',
+            description:
+              'Which of the charts and files become binary data of the output of this tool. AI Agent nodes before version 3 pass on text only.',
+            options: [
+              { name: 'All', value: 'all', description: 'Every file and every chart' },
+              { name: 'Images Only', value: 'images', description: 'Only charts and pictures' },
+              { name: 'None', value: 'none', description: 'Only the names and links' },
+            ],
           },
           idleOption,
+          {
+            ...linkOption,
+            typeOptions: { minValue: 0, maxValue: 720 },
+            description:
+              'How long the links to charts and files work, 0 for no links. They open without a key: anyone who has the address can open the file.',
+          },
           memoryOption,
           {
             displayName: 'Timeout (Seconds)',
@@ -75,7 +95,7 @@ export class CodeInterpreterTool implements INodeType {
         name: TOOL_NAME,
         description: description || TOOL_DESCRIPTION,
         schema: TOOL_SCHEMA,
-        invoke: async (input: unknown) => JSON.stringify(await runForAgent(this, itemIndex, input)),
+        invoke: async (input: unknown) => JSON.stringify((await runForAgent(this, itemIndex, input)).json),
       },
     };
   }
@@ -86,8 +106,18 @@ export class CodeInterpreterTool implements INodeType {
     const output: INodeExecutionData[] = [];
     for (let index = 0; index < items.length; index++) {
       try {
-        const json: IDataObject = await runForAgent(this, index, items[index]?.json);
-        output.push({ json, pairedItem: { item: index } });
+        const { json, files } = await runForAgent(this, index, items[index]?.json);
+        const { binary } = await downloadFiles(this, files, {
+          download: (this.getNodeParameter('options', index, {}) as ToolOptions).downloadFiles ?? 'all',
+          pattern: '*',
+          prefix: 'data',
+          split: false,
+        });
+        output.push({
+          json,
+          pairedItem: { item: index },
+          ...(Object.keys(binary).length > 0 ? { binary } : {}),
+        });
       } catch (error) {
         if (!this.continueOnFail()) throw toItemError(this.getNode(), error, index);
         output.push(errorItem(this.getNode(), error, { item: index }));

@@ -35,7 +35,7 @@ export class CodeInterpreterTrigger implements INodeType {
     group: ['trigger'],
     version: 1,
     subtitle: '={{ $parameter["events"].join(", ") }}',
-    description: 'Starts the workflow when a response has ended or a container has expired',
+    description: 'Starts the workflow when a response ends or a container expires',
     defaults: { name: 'Code Interpreter Trigger' },
     inputs: [],
     outputs: [NodeConnectionTypes.Main],
@@ -53,14 +53,14 @@ export class CodeInterpreterTrigger implements INodeType {
           {
             name: 'Container Expired',
             value: 'container.expired',
-            description: 'A container was idle for its lifetime',
+            description: 'A container was idle for too long',
           },
           {
             name: 'Response Cancelled',
             value: 'response.cancelled',
             description: 'A response was cancelled',
           },
-          { name: 'Response Completed', value: 'response.completed', description: 'A response is done' },
+          { name: 'Response Completed', value: 'response.completed', description: 'A response has finished' },
           {
             name: 'Response Failed',
             value: 'response.failed',
@@ -78,8 +78,7 @@ export class CodeInterpreterTrigger implements INodeType {
         name: 'getResponse',
         type: 'boolean',
         default: true,
-        description:
-          'Whether to read the response and add its text and files; otherwise only its ID comes out',
+        description: 'Whether to get the response with its text and files. Otherwise only its ID is output.',
       },
       {
         displayName: 'Simplify',
@@ -181,7 +180,9 @@ export class CodeInterpreterTrigger implements INodeType {
       return { workflowData: [[{ json: { ...event, id } }]] };
     }
     const finished = await finishedResponse(this, await getResponse(this, id));
-    const json = withFileIds(finished, this.getNodeParameter('simplify', true) as boolean);
+    const json = await withFileIds(this, finished, {
+      simplify: this.getNodeParameter('simplify', true) as boolean,
+    });
     return { workflowData: [[{ json: { ...event, ...json } }]] };
   }
 }

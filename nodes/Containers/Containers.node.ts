@@ -66,7 +66,7 @@ export class Containers implements INodeType {
           {
             name: 'Run Python',
             value: 'runCode',
-            action: 'Run python code on items and files',
+            action: 'Run code on items and files',
             description:
               'Run Python code on the incoming items and files; charts and files come out as binary data',
           },

@@ -5,6 +5,7 @@ import { errorItem, toItemError } from '../shared/errors';
 import { getFiles } from '../shared/lists';
 import { fieldsOf, operationOf, type Operations } from '../shared/operation';
 import * as file from './actions/file';
+import * as link from './actions/link';
 
 const OPERATIONS: Operations = {
   file: {
@@ -14,6 +15,7 @@ const OPERATIONS: Operations = {
     getMany: file.getMany,
     upload: file.upload,
   },
+  link: { create: link.create, getMany: link.getMany, delete: link.remove },
 };
 
 export class Files implements INodeType {
@@ -23,8 +25,10 @@ export class Files implements INodeType {
     icon: { light: 'file:../icons/codeInterpreter.svg', dark: 'file:../icons/codeInterpreter.dark.svg' },
     group: ['transform'],
     version: 1,
-    subtitle: '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() }}',
-    description: 'Upload files for later analysis steps, and download the ones they made',
+    subtitle:
+      '={{ $parameter["operation"].replace(/([A-Z])/g, " $1").toLowerCase() + ": " + $parameter["resource"] }}',
+    description:
+      'Upload files for later analysis steps, download the files they made, and share them by link',
     defaults: { name: 'Code Interpreter Files' },
     usableAsTool: true,
     inputs: [NodeConnectionTypes.Main],
@@ -32,11 +36,23 @@ export class Files implements INodeType {
     credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
     properties: [
       {
+        displayName: 'Resource',
+        name: 'resource',
+        type: 'options',
+        noDataExpression: true,
+        default: 'file',
+        options: [
+          { name: 'File', value: 'file' },
+          { name: 'Link', value: 'link' },
+        ],
+      },
+      {
         displayName: 'Operation',
         name: 'operation',
         type: 'options',
         noDataExpression: true,
         default: 'upload',
+        displayOptions: { show: { resource: ['file'] } },
         options: [
           {
             name: 'Delete',
@@ -48,7 +64,7 @@ export class Files implements INodeType {
             name: 'Download',
             value: 'download',
             action: 'Download file',
-            description: 'Get the content of a file as binary data; also of files that a container made',
+            description: 'Get the content of a file as binary data, also of a file made in a container',
           },
           {
             name: 'Get',
@@ -66,7 +82,35 @@ export class Files implements INodeType {
             name: 'Upload',
             value: 'upload',
             action: 'Upload file',
-            description: 'Store binary data on the server, to be used in containers by its ID',
+            description: 'Store binary data on the server, for use in containers by its ID',
+          },
+        ],
+      },
+      {
+        displayName: 'Operation',
+        name: 'operation',
+        type: 'options',
+        noDataExpression: true,
+        default: 'create',
+        displayOptions: { show: { resource: ['link'] } },
+        options: [
+          {
+            name: 'Create',
+            value: 'create',
+            action: 'Create link to file',
+            description: 'Get a link that opens the file without a key, in a mail, a chat or a browser',
+          },
+          {
+            name: 'Delete',
+            value: 'delete',
+            action: 'Delete link to file',
+            description: 'Revoke a link: it opens nothing any more',
+          },
+          {
+            name: 'Get Many',
+            value: 'getMany',
+            action: 'Get many links to file',
+            description: 'Get the links of a file that work, and how often each was used',
           },
         ],
       },

@@ -37,7 +37,7 @@ export class Responses implements INodeType {
     inputs: [NodeConnectionTypes.Main],
     outputs: [NodeConnectionTypes.Main],
     credentials: [{ name: 'codeInterpreterApi', required: true, testedBy: 'codeInterpreterApiTest' }],
-    waitingNodeTooltip: 'Waiting for the response to be done',
+    waitingNodeTooltip: 'Waiting for the response to finish',
     webhooks: [
       {
         name: 'default',

@@ -60,8 +60,8 @@ export const sessionFields = (
     name: 'session',
     type: 'options',
     default: fallback,
-    description:
-      'Which steps share a container: variables and files of one step are there in the next one of the same session',
+    description: 'Which steps share a container, and with it their variables and files',
+    hint: 'Steps of one session share variables and files. An execution is one run of this workflow.',
     options: [
       {
         name: 'Chat',
@@ -115,8 +115,8 @@ export const containerFields = (
     name: 'container',
     type: 'options',
     default: fallback,
-    description:
-      'The container that runs the code: a sandbox with Python, its variables and a working directory for files',
+    description: 'Which container runs the code',
+    hint: 'A container is a sandbox with Python that keeps its variables and files while it runs',
     options: [
       {
         name: 'Container by ID',
@@ -131,7 +131,7 @@ export const containerFields = (
       {
         name: 'Session',
         value: 'session',
-        description: 'One shared by the steps of an execution, a workflow or a chat',
+        description: 'One that the steps of an execution, a workflow or a chat share',
       },
     ],
     displayOptions,
@@ -220,12 +220,22 @@ export const outputFieldOption: INodeProperties = {
   description: 'The name of the output binary field to put the files in',
 };
 
+export const linkOption: INodeProperties = {
+  displayName: 'Link Lifetime (Hours)',
+  name: 'linkHours',
+  type: 'number',
+  default: 24,
+  typeOptions: { minValue: 1, maxValue: 720 },
+  description:
+    'Adds a link to each entry of files, for chats and mails. It opens the file without a key for this many hours; anyone who has it can open the file.',
+};
+
 export const splitFilesOption: INodeProperties = {
   displayName: 'Split Files Into Items',
   name: 'splitFiles',
   type: 'boolean',
   default: false,
-  description: 'Whether to output one item for each file, as nodes that send files expect',
+  description: 'Whether to output one item for each file, as nodes that upload files expect',
 };
 
 export const simplifyField = (displayOptions: IDisplayOptions): INodeProperties => ({

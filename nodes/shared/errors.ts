@@ -18,12 +18,14 @@ const BY_CODE: Readonly<Record<string, string>> = {
   model_not_found:
     "Choose a model from the list in 'Model', or add the model's provider to the server's configuration.",
   container_expired:
-    "A container expires after it was idle for its lifetime. Create a new one, or choose a session in 'Container': an expired session gets a new container by itself.",
+    "A container expires after it was idle for its lifetime. Create a new one, or choose 'Session' in 'Run In': an expired session gets a new container by itself.",
   previous_response_not_found:
     "Check 'Previous Response ID'; responses that were created with storing off, or deleted, cannot be continued.",
   conversation_locked:
     'Another response is being made in this conversation. Turn on Retry On Fail in the node settings.',
   context_length_exceeded: 'Shorten the prompt or the conversation, or choose a model with a larger context.',
+  links_disabled:
+    "The operator of the server has switched links off for this project. Remove 'Link Lifetime (Hours)', or ask for them to be switched on.",
   unknown_parameter: 'The server may be older or newer than this node. Update both to the same version.',
 };
 
@@ -75,7 +77,7 @@ const CONNECTION: Readonly<Record<string, string>> = {
   ECONNREFUSED:
     'Nothing listens at this address. Start the server, and check the port. From inside Docker, use the name of the service instead of localhost.',
   ENOTFOUND:
-    'The name in the address is not known. Check its spelling, and that n8n and the server share a network.',
+    'The host name in the address was not found. Check its spelling, and that n8n and the server share a network.',
   EAI_AGAIN: 'The name in the address could not be looked up. Check the network of the machine n8n runs on.',
   ECONNRESET: 'The connection was cut. Check proxies between n8n and the server, and the log of the server.',
   ECONNABORTED: "The answer took longer than the node waits. Raise 'Timeout' in the options of the node.",

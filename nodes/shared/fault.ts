@@ -1,4 +1,5 @@
 /** Why a run of code is no success: a message and what helps. Without it a report would go out with no figures in it. */
+import { hintFor } from './habits';
 import { noticesOf } from './runCode';
 import type { ExecutionObject, ResponseObject } from './types';
 
@@ -31,24 +32,6 @@ const ENDINGS: Readonly<Record<string, Fault>> = {
     description: 'The server log says why. Try again.',
   },
 };
-
-/** What people write who come from a Code node, and what to write here. */
-const HABITS: readonly (readonly [RegExp, string])[] = [
-  [
-    /^SyntaxError: 'return' outside function/,
-    'Assign the output to the variable result instead of returning it.',
-  ],
-  [
-    /^NameError: name '(_input|_items|_item|_json|_binary|_node)'/,
-    'The incoming items are in the variables items (a list of dicts) and df (a pandas DataFrame).',
-  ],
-  [
-    /^AttributeError: 'dict' object has no attribute 'json'/,
-    "Items are plain dicts: write items[0]['name'] instead of items[0].json.name.",
-  ],
-];
-
-const hintFor = (message: string): string => HABITS.find(([pattern]) => pattern.test(message))?.[1] ?? '';
 
 /** `undefined` for code that came to its end with what it was asked for. */
 export function faultOf(execution: ExecutionObject): Fault | undefined {
@@ -108,7 +91,7 @@ function faultOfProgram(run: ExecutionObject): Fault | undefined {
   const fault = faultOf(run);
   if (fault === undefined || run.error?.name !== 'SyntaxError') return fault;
   const hint =
-    "The model python runs the prompt as Python code. To ask in plain words, choose a language model in 'Model'.";
+    "The model python runs the prompt as Python code. To ask in plain words, choose a language model in 'Model'; where the list has none, the server needs one (OPENAI_BASE_URL).";
   return { ...fault, description: joined(hint, fault.description) };
 }
 

@@ -3,7 +3,9 @@ import type { IDataObject } from 'n8n-workflow';
 import { NodeApiError } from 'n8n-workflow';
 import { type Fault, faultOfResponse, isProgram } from './fault';
 import { mimeTypeOf } from './mime';
+import { linkFields } from './links';
 import { listAll } from './pagination';
+import { errorOf } from './runCode';
 import { callCount, citedFiles, containerOf, type Ending, hasFigures, raw, simplified } from './responseData';
 import type { ApiContext, ExecutionObject, ProducedFile, ResponseObject } from './types';
 
@@ -28,15 +30,14 @@ export async function finishedResponse(context: ApiContext, response: ResponseOb
     files: citedFiles(response, runs),
     ...(fault ? { fault } : {}),
     ...(fault && response.status === 'completed'
-      ? { ending: { status: 'failed', error: errorOf(last, fault) } }
+      ? { ending: { status: 'failed', error: endingError(last, fault) } }
       : {}),
   };
 }
 
 /** As Run Python tells it. */
-function errorOf(run: ExecutionObject | undefined, fault: Fault): IDataObject {
-  const { error } = run ?? {};
-  if (error) return { name: error.name, message: error.value, traceback: error.traceback };
+function endingError(run: ExecutionObject | undefined, fault: Fault): IDataObject {
+  if (run?.error) return errorOf(run.error);
   return { name: run?.status ?? 'failed', message: fault.message, traceback: null };
 }
 
@@ -57,14 +58,22 @@ async function runsOf(context: ApiContext, response: ResponseObject): Promise<Ex
   }
 }
 
-/** For places where binary data would belong to no execution: files come as IDs. */
-export function withFileIds(finished: Finished, simplify: boolean): IDataObject {
-  const files = finished.files.map((file) => ({
-    id: file.id,
-    container_id: file.containerId,
-    filename: file.fileName,
-    mime_type: mimeTypeOf(file.fileName),
-  }));
+/** For places where binary data would belong to no execution: files come as IDs, and as links if `linkHours` is set. */
+export async function withFileIds(
+  context: ApiContext,
+  finished: Finished,
+  { simplify, linkHours }: { simplify: boolean; linkHours?: number | undefined },
+): Promise<IDataObject> {
+  const files: IDataObject[] = [];
+  for (const file of finished.files) {
+    files.push({
+      id: file.id,
+      container_id: file.containerId,
+      filename: file.fileName,
+      mime_type: mimeTypeOf(file.fileName),
+      ...(linkHours === undefined ? {} : await linkFields(context, file.id, linkHours)),
+    });
+  }
   return shownResponse(finished, files, simplify);
 }
 

@@ -6,6 +6,12 @@ import type { ContainerObject, FileObject, ListObject } from './types';
 
 const MOST = 500;
 
+/** What two names of the server mean to a person. */
+const MODEL_NAMES: Readonly<Record<string, string>> = {
+  default: 'Default of the Server',
+  python: 'python (runs the prompt as code, no language model)',
+};
+
 const matching = (result: INodeListSearchResult, filter?: string): INodeListSearchResult => ({
   results: result.results.filter(({ name }) => name.toLowerCase().includes((filter ?? '').toLowerCase())),
 });
@@ -15,10 +21,9 @@ export async function getModels(
   filter?: string,
 ): Promise<INodeListSearchResult> {
   const { data } = await apiRequest<ListObject<{ id: string }>>(this, { method: 'GET', path: '/models' });
-  const results = data.map(({ id }) => ({
-    name: id === 'python' ? 'python (runs the prompt as code, no language model)' : id,
-    value: id,
-  }));
+  const results = data.map(({ id }) => ({ name: MODEL_NAMES[id] ?? id, value: id }));
+  // What most people want, first.
+  results.sort((a, b) => Number(b.value === 'default') - Number(a.value === 'default'));
   return matching({ results }, filter);
 }
 

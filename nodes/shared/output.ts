@@ -7,8 +7,8 @@ import type {
   IPairedItemData,
 } from 'n8n-workflow';
 import { type Download, downloadAs, isWanted, propertyName } from './binary';
+import { linkFields } from './links';
 import { mimeTypeOf } from './mime';
-import { isToolCall } from './session';
 import type { ProducedFile } from './types';
 
 export interface FileOutput {
@@ -16,19 +16,20 @@ export interface FileOutput {
   pattern: string;
   prefix: string;
   split: boolean;
+  /** How long links to the files work; none are made without it. */
+  linkHours?: number;
 }
 
-/** Reads the parameters of `fileOutputFields`. An agent gets no binaries, so a tool downloads nothing. */
+/** Reads the parameters of `fileOutputFields` and the options beside them. */
 export function fileOutputOf(context: IExecuteFunctions, itemIndex: number): FileOutput {
   const options = context.getNodeParameter('options', itemIndex, {}) as IDataObject;
-  const download = isToolCall(context)
-    ? 'none'
-    : (context.getNodeParameter('downloadFiles', itemIndex, 'all') as Download);
+  const linkHours = options.linkHours as number | undefined;
   return {
-    download,
+    download: context.getNodeParameter('downloadFiles', itemIndex, 'all') as Download,
     pattern: context.getNodeParameter('filePattern', itemIndex, '*') as string,
     prefix: (options.outputField as string) || 'data',
     split: options.splitFiles === true,
+    ...(linkHours === undefined ? {} : { linkHours }),
   };
 }
 
@@ -37,6 +38,9 @@ export interface Downloaded {
   files: IDataObject[];
   binary: IBinaryKeyData;
 }
+
+/** The binary fields as nodes that send mail want to be told them: `data,data_1`. */
+export const attachmentsOf = (binary: IBinaryKeyData): string => Object.keys(binary).join(',');
 
 export async function downloadFiles(
   context: IExecuteFunctions,
@@ -59,6 +63,8 @@ export async function downloadFiles(
       binary[property] = await downloadAs(context, contentPath(file), file.fileName);
       entry.binary_property = property;
     }
+    if (output.linkHours !== undefined)
+      Object.assign(entry, await linkFields(context, file.id, output.linkHours));
     files.push(entry);
   }
   return { files, binary };
@@ -85,7 +91,11 @@ export function withBinaries(
   return Object.entries(binary).map(([property, content]) => {
     const file = files.find((each) => each.binary_property === property) ?? {};
     return {
-      json: { ...(rows[0] ?? {}), file: { ...file, binary_property: output.prefix } },
+      json: {
+        ...rows[0],
+        file: { ...file, binary_property: output.prefix },
+        attachments: output.prefix,
+      },
       binary: { [output.prefix]: content },
       pairedItem,
     };

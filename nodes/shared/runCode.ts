@@ -1,6 +1,7 @@
 /** One Run Code step: values and code in, a value, outputs and files out. */
 import { randomBytes } from 'crypto';
 import type { IDataObject } from 'n8n-workflow';
+import { hintFor } from './habits';
 import { distinctNames } from './names';
 import { baseName } from './mime';
 import { apiRequest } from './transport';
@@ -153,13 +154,19 @@ export function describeStep({ execution }: StepResult): IDataObject {
     stderr: textOf(outputs, 'stderr'),
     ...(displayed === '' ? {} : { displayed }),
     result: (value ? value.json : (shown.at(-1) ?? null)) as IDataObject,
-    error: error && { name: error.name, message: error.value, traceback: error.traceback },
+    error: error && errorOf(error),
     ...(notices.length === 0 ? {} : { notices }),
     ...(execution.state_lost ? { state_lost: true } : {}),
     container_id: execution.container_id,
     execution_id: execution.id,
     duration_ms: execution.duration_ms,
   };
+}
+
+/** An exception as data; with what helps, where people are known to write it by habit. */
+export function errorOf({ name, value, traceback }: NonNullable<ExecutionObject['error']>): IDataObject {
+  const hint = hintFor(`${name}: ${value}`);
+  return { name, message: value, ...(hint === '' ? {} : { hint }), traceback };
 }
 
 /** Whether the code came to its end without an exception. */

@@ -108,8 +108,10 @@ export function createBody(
 
 export interface Place {
   containerId: string;
-  /** Made for this step alone: whoever opened it removes it, unless something that goes out needs it. */
+  /** Made for this step alone: the step removes it, unless something that goes out needs it. */
   isNew: boolean;
+  /** Removed by this step or at the end of the execution. */
+  isTemporary: boolean;
 }
 
 /** The running container of a choice; for `new` and `session` it is made where needed. Stop removes a new one. */
@@ -118,7 +120,7 @@ export async function openContainer(
   choice: ContainerChoice,
   settings: ContainerSettings,
 ): Promise<Place> {
-  if (choice.mode === 'id') return { containerId: choice.id, isNew: false };
+  if (choice.mode === 'id') return { containerId: choice.id, isNew: false, isTemporary: false };
   const { id } = await apiRequest<ContainerObject>(context, {
     method: 'POST',
     path: '/containers',
@@ -128,9 +130,13 @@ export async function openContainer(
     },
     timeout: 120_000,
   });
-  if (choice.mode === 'new') context.onExecutionCancellation?.(() => removeContainer(context, id));
-  else if (choice.scope === 'execution') removeWhenFinished(context, id);
-  return { containerId: id, isNew: choice.mode === 'new' };
+  const isNew = choice.mode === 'new';
+  const isOfExecution = choice.mode === 'session' && choice.scope === 'execution';
+  if (isNew) context.onExecutionCancellation?.(() => removeContainer(context, id));
+  if (isOfExecution) removeWhenFinished(context, id);
+  // Versions of n8n without the hook leave it to the server, which lets it expire.
+  const isTemporary = isNew || (isOfExecution && context.onExecutionFinish !== undefined);
+  return { containerId: id, isNew, isTemporary };
 }
 
 /** Frees the memory of a container as soon as the execution ends; otherwise it would idle for its lifetime. */
@@ -138,9 +144,22 @@ export function removeWhenFinished(context: RunContext, containerId: string): vo
   context.onExecutionFinish?.(() => removeContainer(context, containerId));
 }
 
-/** For one that nobody needs any more, nor its files. */
-export const removeContainer = async (context: RunContext, containerId: string): Promise<void> =>
-  await endContainer(context, { method: 'DELETE', path: pathOf(containerId) });
+/** Containers whose files are needed longer than they. All steps of an execution run in one process. */
+const keptFiles = new Set<string>();
+const MOST_KEPT = 10_000;
+
+/** Called by steps that give out links: what ends the container then leaves its files, whichever step does it. */
+export function keepFiles(containerId: string): void {
+  keptFiles.add(containerId);
+  const [oldest] = keptFiles;
+  if (keptFiles.size > MOST_KEPT && oldest !== undefined) keptFiles.delete(oldest);
+}
+
+/** For one that is not needed any more, nor are its files, unless a step has given out links to them. */
+export const removeContainer = async (context: RunContext, containerId: string): Promise<void> => {
+  if (keptFiles.has(containerId)) await expireContainer(context, containerId);
+  else await endContainer(context, { method: 'DELETE', path: pathOf(containerId) });
+};
 
 /** Frees the memory; files stay, for whoever has their IDs and for the chat that goes on. */
 export const expireContainer = async (context: ApiContext, containerId: string): Promise<void> =>

@@ -68,6 +68,9 @@ describe('Code Interpreter Tool', () => {
     expect(results[0]).toMatch(/ZeroDivisionError: division by zero/);
     expect(results[1]).toMatch(/42/);
     expect(results[1]).toMatch(/answer\.txt/);
+    // The user of the chat gets a link that opens without a key.
+    const link = /"url":"(http[^"]+)"/.exec(results[1]!)?.[1];
+    expect(await (await fetch(link!)).text()).toBe('42');
 
     await scriptFor(model, runPython('print(kept + 1)'), { text: 'And 43.' });
     expect((await ask()).json('Agent')).toMatchObject({ output: 'And 43.' });

@@ -34,6 +34,24 @@ describe('a file', () => {
     await api.refused(404, 'GET', `/files/${uploaded.id}`);
   });
 
+  it('is opened by a link without a key, until the link is revoked', async () => {
+    const link = { resource: 'link', ...UPLOADED };
+    const made = await run(
+      [{ json: {}, binary: { data: inlineFile('report.csv', 'text/csv', 'a,b') } }],
+      files('Upload', { operation: 'upload', inputField: 'data', options: {} }),
+      files('Link', { ...link, operation: 'create', linkHours: 2 }),
+    );
+    const { id, url, file_id: fileId } = made.json<{ id: string; url: string; file_id: string }>('Link');
+    expect(await (await fetch(url)).text()).toBe('a,b');
+    const ended = await run(
+      [{ json: {} }],
+      files('Links', { resource: 'link', operation: 'getMany', fileId: byId(fileId), returnAll: true }),
+      files('Revoke', { resource: 'link', operation: 'delete', fileId: byId(fileId), linkId: id }),
+    );
+    expect(ended.json('Links')).toMatchObject({ id, downloads: 1, url: null });
+    expect((await fetch(url)).status).toBe(404);
+  });
+
   it('may be held in the item, and have a name from anywhere', async () => {
     const result = await run(
       [{ json: {}, binary: { data: inlineFile('Übersicht März.txt', 'text/plain', 'Ж') } }],

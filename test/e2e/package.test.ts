@@ -14,6 +14,39 @@ interface NodeType {
   readonly outputs: unknown;
 }
 
+/** What people type who have data and want an answer. */
+const ASKED = [
+  ...[
+    'analyse',
+    'analyze',
+    'analysis',
+    'chart',
+    'clean data',
+    'code interpreter',
+    'csv',
+    'dataframe',
+    'diagram',
+  ],
+  ...[
+    'excel',
+    'forecast',
+    'graph',
+    'pandas',
+    'plot',
+    'python',
+    'report',
+    'run python',
+    'spreadsheet',
+    'statistics',
+  ],
+  ...['workbook', 'xlsx'],
+];
+/** Nodes that answer nothing by themselves are found by what they do, and do not come before those that do. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  files: ['upload', 'download', 'share file'],
+  codeInterpreterTrigger: ['webhook', 'callback'],
+};
+
 let types: readonly NodeType[] = [];
 const ours = (name: string): NodeType => {
   const found = types.find((each) => each.name === `${PACKAGE}.${name}`);
@@ -56,7 +89,7 @@ describe('the nodes', () => {
       }
       expect(iconUrl?.light).not.toBe(iconUrl?.dark);
       expect(codex?.alias?.map((each) => each.toLowerCase())).toEqual(
-        expect.arrayContaining(['python', 'code interpreter']),
+        expect.arrayContaining([...(WORDS[name] ?? ASKED)]),
       );
     },
   );

@@ -123,7 +123,7 @@ export const getMany: Operation = {
           name: 'name',
           type: 'string',
           default: '',
-          description: 'Only containers of exactly this name',
+          description: 'Only containers with exactly this name',
         },
         {
           displayName: 'Running Only',

@@ -1,4 +1,5 @@
 /** Upload, Download, Get, Get Many and Delete of the files in a container. */
+import { NodeApiError } from 'n8n-workflow';
 import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import { addToContainer, downloadAs, outgoing, uploadToContainer } from '../../shared/binary';
 import { binaryOutputField, containerLocator, returnAllFields, showFor } from '../../shared/descriptions';
@@ -7,7 +8,7 @@ import type { Operation } from '../../shared/operation';
 import { limitOf, listAll } from '../../shared/pagination';
 import { containerIdOf } from '../../shared/session';
 import { apiRequest, pathId } from '../../shared/transport';
-import type { ContainerFileObject } from '../../shared/types';
+import type { ContainerFileObject, FileObject } from '../../shared/types';
 
 const shown = (file: ContainerFileObject): IDataObject => ({
   ...file,
@@ -40,7 +41,7 @@ export const upload: Operation = {
       options: [
         { name: 'Binary Field', value: 'binary', description: 'A binary field of the item' },
         { name: 'Text', value: 'text', description: 'Text entered here' },
-        { name: 'Uploaded File', value: 'fileId', description: 'A file of the Files node' },
+        { name: 'Uploaded File', value: 'fileId', description: 'A file uploaded with the Files node' },
       ],
       displayOptions: showUpload,
     },
@@ -69,7 +70,7 @@ export const upload: Operation = {
       default: '',
       required: true,
       placeholder: 'e.g. file-abc123',
-      description: 'ID of a file that was uploaded with the Files node',
+      description: 'ID of a file uploaded with the Files node',
       displayOptions: { show: { ...showUpload.show, source: ['fileId'] } },
     },
     {
@@ -78,7 +79,7 @@ export const upload: Operation = {
       type: 'string',
       default: '',
       placeholder: 'e.g. data.csv',
-      description: 'Name of the file in the container; empty for the name it has',
+      description: 'Name of the file in the container. Leave it empty to keep its name.',
       displayOptions: { show: { ...showUpload.show, source: ['binary', 'text'] } },
     },
   ],
@@ -155,14 +156,36 @@ export const getMany: Operation = {
   },
 };
 
+interface Kept {
+  json: IDataObject;
+  /** Where it can be read now. */
+  path: string;
+  fileName: string;
+}
+
+/** A file, also after its container has expired: the Files API goes on serving it under its ID. */
+async function kept(context: IExecuteFunctions, path: string): Promise<Kept> {
+  try {
+    const file = await apiRequest<ContainerFileObject>(context, { method: 'GET', path });
+    return { json: shown(file), path, fileName: baseName(file.path) };
+  } catch (error) {
+    if (!(error instanceof NodeApiError) || error.httpCode !== '404')
+      throw new NodeApiError(context.getNode(), error as never);
+    const own = `/files/${path.slice(path.lastIndexOf('/') + 1)}`;
+    context.logger.debug('The container is gone; its file is looked for by its ID alone', { path });
+    const file = await apiRequest<FileObject>(context, { method: 'GET', path: own });
+    const json = { ...file, filename: file.filename, mime_type: mimeTypeOf(file.filename) };
+    return { json, path: own, fileName: file.filename };
+  }
+}
+
 export const download: Operation = {
   description: [...fileFields('download'), binaryOutputField(showFor('file', 'download'))],
   async execute(context, itemIndex) {
-    const path = filePath(context, itemIndex);
-    const file = await apiRequest<ContainerFileObject>(context, { method: 'GET', path });
+    const { json, path, fileName } = await kept(context, filePath(context, itemIndex));
     const property = context.getNodeParameter('outputField', itemIndex) as string;
-    const binary = await downloadAs(context, `${path}/content`, baseName(file.path));
-    return [{ json: shown(file), binary: { [property]: binary }, pairedItem: { item: itemIndex } }];
+    const binary = await downloadAs(context, `${path}/content`, fileName);
+    return [{ json, binary: { [property]: binary }, pairedItem: { item: itemIndex } }];
   },
 };
 

@@ -17,6 +17,7 @@ import { noticesOf, runStep, type StepResult } from '../../shared/runCode';
 import {
   containerChoice,
   isToolCall,
+  keepFiles,
   openContainer,
   type Place,
   removeContainer,
@@ -73,6 +74,8 @@ async function run(
   try {
     const step = await runIn(context, place, { indexes, code, shape });
     const downloaded = await downloadFiles(context, step.files, shape.output);
+    if (place.isTemporary && shape.output.linkHours !== undefined && step.files.length > 0)
+      keepFiles(place.containerId);
     isNeeded = isContainerNeeded(step, downloaded, shape);
     return toItems(context, step, downloaded, { ...shape, isKept: isNeeded || !place.isNew });
   } finally {

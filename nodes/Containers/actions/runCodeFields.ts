@@ -6,6 +6,7 @@ import {
   idleOption,
   inputFilesField,
   keepContainerOption,
+  linkOption,
   memoryOption,
   outputFieldOption,
   splitFilesOption,
@@ -107,8 +108,17 @@ export const runCodeFields: INodeProperties[] = [
         default: false,
         description: 'Whether to add the field container_id to every output item',
       },
+      {
+        displayName: 'Attach Everything',
+        name: 'attachEverything',
+        type: 'boolean',
+        default: false,
+        description:
+          "Whether to output a single item for a mail: all files as binary data, the names of their fields in attachments (for 'Attachments' of Send Email), and the value of the code in result. Otherwise each entry of a list becomes an item.",
+      },
       idleOption,
       keepContainerOption,
+      linkOption,
       memoryOption,
       {
         displayName: 'On Code Error',

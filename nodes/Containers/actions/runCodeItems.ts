@@ -1,6 +1,6 @@
 /** A run of code as n8n items: rows of its value, or one item with its details. */
 import type { IDataObject, IExecuteFunctions, INodeExecutionData, IPairedItemData } from 'n8n-workflow';
-import { type Downloaded, type FileOutput, withBinaries } from '../../shared/output';
+import { attachmentsOf, type Downloaded, type FileOutput, withBinaries } from '../../shared/output';
 import { describeStep, type Returns, rowsOf, type StepResult, succeeded } from '../../shared/runCode';
 import { isToolCall } from '../../shared/session';
 
@@ -9,6 +9,7 @@ const MAX_PAIRS = 10_000;
 
 export interface RunOptions extends IDataObject {
   addContainerId?: boolean;
+  attachEverything?: boolean;
   idleMinutes?: number;
   keepContainer?: boolean;
   memory?: string;
@@ -53,7 +54,10 @@ export function toItems(
     ...described,
     ...(isKept ? { container_id: containerId } : {}),
     files: downloaded.files,
+    attachments: attachmentsOf(downloaded.binary),
   };
+  if (options.attachEverything === true)
+    return withBinaries([details], downloaded, { ...output, split: false }, pairedItem);
   if (isToldInDetail(context, step)) return withBinaries([details], downloaded, output, pairedItem);
   const rows = rowsOf(step.execution.value?.json).map((row) =>
     options.addContainerId === true ? { ...row, container_id: containerId } : row,

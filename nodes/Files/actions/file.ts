@@ -1,14 +1,20 @@
 /** Upload, Get, Get Many, Download and Delete of the Files API. */
 import type { IDataObject, IExecuteFunctions } from 'n8n-workflow';
 import { downloadAs, outgoing, uploadFile } from '../../shared/binary';
-import { binaryInputField, binaryOutputField, fileLocator, returnAllFields } from '../../shared/descriptions';
+import {
+  binaryInputField,
+  binaryOutputField,
+  fileLocator,
+  returnAllFields,
+  showFor,
+} from '../../shared/descriptions';
 import { mimeTypeOf } from '../../shared/mime';
 import type { Operation } from '../../shared/operation';
 import { limitOf, listAll } from '../../shared/pagination';
 import { apiRequest, pathId } from '../../shared/transport';
 import type { FileObject } from '../../shared/types';
 
-const show = (...operations: string[]) => ({ show: { operation: operations } });
+const show = (...operations: string[]) => showFor('file', ...operations);
 
 const PURPOSES = [
   { name: 'Assistants', value: 'assistants' },

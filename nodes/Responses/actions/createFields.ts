@@ -5,6 +5,7 @@ import {
   fileOutputFields,
   inputFilesField,
   keepContainerOption,
+  linkOption,
   memoryOption,
   outputFieldOption,
   showFor,
@@ -42,10 +43,10 @@ export const createFields: INodeProperties[] = [
     displayName: 'Model',
     name: 'model',
     type: 'resourceLocator',
-    default: { mode: 'list', value: '' },
+    default: { mode: 'list', value: 'default', cachedResultName: 'Default of the Server' },
     required: true,
     description:
-      'The model that writes the code. The built-in model python needs no key: it runs the prompt as code.',
+      'The model that reads the prompt and writes the code. The built-in model python is none: it runs the prompt itself as Python code.',
     displayOptions: show,
     modes: [
       {
@@ -87,7 +88,7 @@ export const createFields: INodeProperties[] = [
         name: 'Release Execution Until Called Back',
         value: 'callback',
         description:
-          'The execution takes no worker while it waits; for long runs of one item. The server must be able to reach n8n. Files come out as IDs.',
+          'For long runs of one item: the execution releases its worker while it waits. The server must be able to reach n8n. Files are output as IDs.',
       },
       {
         name: 'Wait (One Connection)',
@@ -97,7 +98,7 @@ export const createFields: INodeProperties[] = [
       {
         name: 'Wait (Polling)',
         value: 'poll',
-        description: 'Runs in the background on the server; the node asks until it is done',
+        description: 'Runs in the background on the server, which the node polls',
       },
     ],
     displayOptions: show,
@@ -133,9 +134,11 @@ export const createFields: INodeProperties[] = [
         name: 'jsonSchema',
         type: 'json',
         default: '',
-        description: 'Makes the model answer with JSON of this schema; it comes out parsed as output_json',
+        description:
+          'Makes the model answer with JSON that fits this schema. The parsed JSON is in output_json.',
       },
       keepContainerOption,
+      linkOption,
       {
         displayName: 'Max Output Tokens',
         name: 'maxOutputTokens',
@@ -160,7 +163,7 @@ export const createFields: INodeProperties[] = [
         typeOptions: { multipleValues: true },
         default: {},
         placeholder: 'Add entry',
-        description: 'Notes that the server keeps with the response; up to 16',
+        description: 'Up to 16 notes stored with the response',
         options: [
           {
             displayName: 'Entry',
@@ -187,7 +190,7 @@ export const createFields: INodeProperties[] = [
         type: 'string',
         default: '',
         placeholder: 'e.g. resp_abc123',
-        description: 'A response that is continued: the model remembers it, and works in its container',
+        description: 'Response to continue from: the model remembers it and works in its container',
       },
       outputFieldOption,
       {

@@ -2,7 +2,7 @@
 import { NodeOperationError } from 'n8n-workflow';
 import type { IDataObject, IExecuteFunctions, INodeExecutionData } from 'n8n-workflow';
 import { type Finished, shownResponse } from '../../shared/finishedResponse';
-import { downloadFiles, fileOutputOf, withBinaries } from '../../shared/output';
+import { attachmentsOf, downloadFiles, fileOutputOf, withBinaries } from '../../shared/output';
 import { isToolCall } from '../../shared/session';
 
 /** Reads the option On Code Error: agents get faults as data, workflows as errors unless they ask for data. */
@@ -25,5 +25,6 @@ export async function present(
   const output = fileOutputOf(context, itemIndex);
   const downloaded = await downloadFiles(context, finished.files, output);
   const json = shownResponse(finished, downloaded.files, simplify);
+  json.attachments = attachmentsOf(downloaded.binary);
   return withBinaries([json], downloaded, output, { item: itemIndex });
 }

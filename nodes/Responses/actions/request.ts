@@ -11,6 +11,7 @@ export interface CreateOptions extends IDataObject {
   instructions?: string;
   jsonSchema?: string | IDataObject;
   keepContainer?: boolean;
+  linkHours?: number;
   maxOutputTokens?: number;
   maxToolCalls?: number;
   memory?: string;

@@ -16,7 +16,10 @@ export async function resumed(context: IWebhookFunctions, id: string): Promise<I
   const options = context.getNodeParameter('options', {}) as CreateOptions;
   const mode = context.getNodeParameter('container', 'new') as string;
   if (containerId !== null && isContainerOurs(mode, options)) await expireContainer(context, containerId);
-  const json = withFileIds(finished, context.getNodeParameter('simplify', true) as boolean);
+  const json = await withFileIds(context, finished, {
+    simplify: context.getNodeParameter('simplify', true) as boolean,
+    linkHours: options.linkHours,
+  });
   return { json: { ...json, response_id: id }, pairedItem: { item: 0 } };
 }
 

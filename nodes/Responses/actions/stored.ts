@@ -2,6 +2,7 @@
 import type { IDataObject, IExecuteFunctions, INodeProperties } from 'n8n-workflow';
 import {
   fileOutputFields,
+  linkOption,
   outputFieldOption,
   returnAllFields,
   showFor,
@@ -52,7 +53,7 @@ export const get: Operation = {
       placeholder: 'Add option',
       default: {},
       displayOptions: showFor('response', 'get'),
-      options: [outputFieldOption, splitFilesOption],
+      options: [linkOption, outputFieldOption, splitFilesOption],
     },
   ],
   async execute(context, itemIndex) {
@@ -72,6 +73,7 @@ export const wait: Operation = {
       default: {},
       displayOptions: showFor('response', 'wait'),
       options: [
+        linkOption,
         onCodeErrorOption,
         {
           displayName: 'Polling Interval (Seconds)',

@@ -110,6 +110,7 @@ describe('Code Interpreter Tool', () => {
       outputs: [{ type: 'stdout', text: '4' }],
       files: [{ id: 'cfile_f', path: '/mnt/data/a.png', bytes: 1, change: 'created' }],
     });
+    endpoint.answers['GET /containers/cntr_1/files/cfile_f/content'] = Buffer.from('png');
     const { output } = await runNode(
       new CodeInterpreterTool(),
       endpoint.at({ items: [{ json: { code: 'print(4)' } }], parameters: { chatSessionId: 'chat-1' } }),
@@ -119,7 +120,7 @@ describe('Code Interpreter Tool', () => {
       stdout: '4',
       files: [{ filename: 'a.png', mime_type: 'image/png' }],
     });
-    expect(output[0]?.binary).toBeUndefined();
+    expect(output[0]?.binary?.['data']).toMatchObject({ fileName: 'a.png', mimeType: 'image/png' });
   });
 
   it('sends the code and no names, so that variables of the agent stay as they are', async () => {

@@ -108,6 +108,30 @@ describe('values', () => {
   });
 });
 
+describe('what people write by habit', () => {
+  it.each([
+    ['SyntaxError', "'return' outside function (<cell>, line 1)", 'Assign the output to the variable result'],
+    ['NameError', "name '_input' is not defined", 'in the variables items'],
+    ['NameError', "name '_items' is not defined", 'in the variables items'],
+    ['AttributeError', "'dict' object has no attribute 'json'", "write items[0]['name']"],
+    ['KeyError', "'json'", "write items[0]['name']"],
+    ['ModuleNotFoundError', "No module named 'torch'", 'the sandbox has no network'],
+  ])('gets a hint, whether the step stops or goes on: %s: %s', async (name, value, hint) => {
+    endpoint.answers['POST /containers'] = { id: 'cntr_1' };
+    endpoint.answers[RUN] = raised(name, value);
+    await expect(run({})).rejects.toMatchObject({ description: expect.stringContaining(hint) as string });
+    const { output } = await run({ options: { onCodeError: 'continue' } });
+    expect(output[0]?.json['error']).toMatchObject({ name, hint: expect.stringContaining(hint) as string });
+  });
+
+  it('is nothing else', async () => {
+    endpoint.answers['POST /containers'] = { id: 'cntr_1' };
+    endpoint.answers[RUN] = raised('NameError', "name 'revenue' is not defined");
+    const { output } = await run({ options: { onCodeError: 'continue' } });
+    expect(output[0]?.json['error']).not.toHaveProperty('hint');
+  });
+});
+
 describe('charts and files', () => {
   const image = (file_id: string, more: object = {}) => ({
     type: 'image',
