@@ -325,7 +325,7 @@ describe('what is said', () => {
   it('models are listed', async () => {
     const ids: string[] = [];
     for await (const { id } of models.client.models.list()) ids.push(id);
-    expect(ids).toEqual(['python', 'loop', 'seeing', 'plain', 'narrow', 'keyless']);
+    expect(ids).toEqual(['python', 'loop', 'seeing', 'plain', 'narrow', 'keyless', 'default']);
     expect(await models.client.models.retrieve('fake/loop')).toMatchObject({ owned_by: 'fake' });
   });
 });

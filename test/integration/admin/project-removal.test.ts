@@ -46,6 +46,7 @@ async function full(): Promise<{ id: string; key: string }> {
     `INSERT INTO "Upload" ("id", "projectId", "filename", "purpose", "mimeType", "bytes", "expiresAt") VALUES ('${id}-u', '${id}', 'f', 'p', 't', 1, now())`,
     `INSERT INTO "UploadPart" ("id", "uploadId", "projectId", "bytes", "blobSha256") VALUES ('${id}-p', '${id}-u', '${id}', 1, 'b-${id}')`,
     `INSERT INTO "File" ("id", "projectId", "filename", "purpose", "bytes", "blobSha256") VALUES ('${id}-x', '${id}', 'f', 'p', 1, 'b-${id}')`,
+    `INSERT INTO "FileLink" ("id", "projectId", "fileId", "tokenHash", "expiresAt") VALUES ('${id}-l', '${id}', '${id}-x', '${id}-h', now())`,
     `INSERT INTO "IdempotencyKey" ("id", "projectId", "owner", "leaseUntil") VALUES ('${id}-k', '${id}', 'o', now())`,
   ];
   for (const statement of sql) await server.prisma.$executeRawUnsafe(statement);

@@ -49,6 +49,7 @@ describe('projects', () => {
       storage_quota: '3g',
       requests_per_minute: null,
       concurrent_runs: null,
+      links: true,
       created_at: expect.any(Number),
     });
     const path = `/admin/v1/projects/${created.body.id}`;
