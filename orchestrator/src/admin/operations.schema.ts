@@ -55,7 +55,7 @@ export const sweepSchema = z
         containers: z.int(),
         replies: z.int().meta({ description: 'Kept for requests with an `Idempotency-Key`.' }),
         keys: z.int().meta({ description: 'Revoked more than a year ago.' }),
-        links: z.int().meta({ description: 'Expired links to files.' }),
+        links: z.int().meta({ description: 'Expired more than a day ago.' }),
       })
       .meta({ description: 'Rows that were removed or lost their content.' }),
     removed_blobs: z.int(),
