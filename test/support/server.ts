@@ -3,21 +3,19 @@
  * the engine of this machine, with a folder and a port of its own. Tests reach it over HTTP only.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startEmbeddedPostgres } from '../../orchestrator/src/database/embedded-postgres.js';
-import { DockerEngine } from '../../orchestrator/src/sandboxes/docker/docker-engine.js';
 import { engineSettings } from '../fakes/sandboxes/real-engine.js';
 import { END_WITH_PARENT, freePort } from './child.js';
+import { removeAll, removeLeftovers, removeSandboxesOf, sandboxesOf } from './leftovers.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 /** Patient, because the machine of a test run may be busy with other things. */
 const READY_TIMEOUT_MS = 240_000;
 const STOP_TIMEOUT_MS = 40_000;
 const POLL_MS = 50;
-const FOLDER = /^code-interpreter-[a-z]+-(\d+)-/;
 /** Lines of the log that are shown when something went wrong. */
 const TAIL_LINES = 30;
 const LINE_CHARACTERS = 2_000;
@@ -91,49 +89,6 @@ const TYPESCRIPT = [
   join(ROOT, 'scripts/lib/run-typescript.mjs'),
 ];
 const FAKE_MAIN = join(ROOT, 'test/fakes/server/main.ts');
-
-/** Docker's ids of all sandboxes of the server that used this folder. */
-async function sandboxesOf(dataDir: string): Promise<readonly string[]> {
-  const idFile = join(dataDir, 'installation-id');
-  if (!existsSync(idFile)) return [];
-  const engine = new DockerEngine(engineSettings().dockerHost);
-  return (await engine.list(readFileSync(idFile, 'utf8').trim())).map(({ engineId }) => engineId);
-}
-
-async function removeSandboxesOf(dataDir: string): Promise<void> {
-  const ids = await sandboxesOf(dataDir);
-  if (ids.length === 0) return;
-  const engine = new DockerEngine(engineSettings().dockerHost);
-  await Promise.all(ids.map((id) => engine.remove(id)));
-}
-
-/** A run that was killed could not unmount the disks that it gave to its server. */
-function unmountBelow(folder: string): void {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const target = line.split(' ')[4];
-    if (target?.startsWith(`${folder}/`)) execFileSync('umount', ['--lazy', target], { stdio: 'ignore' });
-  }
-}
-
-/** Sandboxes of running containers outlive a server on purpose; here they go, and all the rest. */
-async function removeAll(dataDir: string): Promise<void> {
-  if (existsSync(join(dataDir, 'postgres/cluster/postmaster.pid'))) {
-    await (await startEmbeddedPostgres({ dataDir, log: () => undefined })).stop();
-  }
-  await removeSandboxesOf(dataDir);
-  unmountBelow(dataDir);
-  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
-}
-
-const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
-
-/** What runs that were killed left behind; folders carry the pid of the run they belong to. */
-async function removeLeftovers(): Promise<void> {
-  for (const name of readdirSync(tmpdir())) {
-    const pid = FOLDER.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await removeAll(join(tmpdir(), name));
-  }
-}
 
 function engineVariables(): NodeJS.ProcessEnv {
   const { dockerHost, runtime, image } = engineSettings();
