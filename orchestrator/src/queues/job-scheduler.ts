@@ -4,6 +4,7 @@ import { ModuleRef } from '@nestjs/core';
 import type { JobsOptions, Queue } from 'bullmq';
 import { Processors } from './processors.js';
 import { QUEUE_NAMES, type QueueName } from './queue-names.js';
+import { Schedules } from './schedules.js';
 
 export interface AddOptions {
   /** While a job of this id waits or runs, adding it again does nothing. No ':' in it. */
@@ -47,21 +48,18 @@ export class JobScheduler {
   constructor(
     private readonly moduleRef: ModuleRef,
     private readonly processors: Processors,
+    private readonly schedules: Schedules,
   ) {}
 
   /**
-   * Has the job done every `intervalMs`, first at once. Call it at each boot, in
-   * `onApplicationBootstrap`: it replaces the schedule of that name, also one of an earlier version.
-   * With several processes the job is done once per interval, not once per process.
+   * Has the job done every `intervalMs`, the first time at once. Call it at each boot, in
+   * `onApplicationBootstrap`: a schedule of that name goes on as it is, or is replaced when an earlier
+   * version asked for another interval. With several processes the job is done once per interval, not once per process.
    */
   async every(queue: QueueName, jobName: string, intervalMs: number): Promise<void> {
     this.processors.assertHandled(queue, jobName);
     const { removeOnComplete, removeOnFail } = toJobOptions({});
-    await this.queue(queue).upsertJobScheduler(
-      jobName,
-      { every: intervalMs },
-      { name: jobName, data: {}, opts: { removeOnComplete, removeOnFail } },
-    );
+    await this.schedules.begin({ queue, jobName, intervalMs, options: { removeOnComplete, removeOnFail } });
   }
 
   /** Asks for one job. Resolves when it is on disk. */

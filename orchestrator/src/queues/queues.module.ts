@@ -6,6 +6,7 @@ import { Processors } from './processors.js';
 import { openQueueConnection, type QueueConnection, type QueuesOptions } from './queue-connection.js';
 import { QUEUE_NAMES } from './queue-names.js';
 import { QUEUE_CONNECTION, QueuesLifecycle } from './queues.lifecycle.js';
+import { Schedules } from './schedules.js';
 
 /** Opens the connection, and with it the schema of the jobs, before the first queue is made. */
 @Module({})
@@ -42,7 +43,7 @@ export class QueuesModule {
         }),
         BullModule.registerQueue(...QUEUE_NAMES.map((name) => ({ name }))),
       ],
-      providers: [Processors, JobScheduler, QueuesLifecycle],
+      providers: [Processors, Schedules, JobScheduler, QueuesLifecycle],
       exports: [JobScheduler, QueuesLifecycle],
     };
   }

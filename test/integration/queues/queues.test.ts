@@ -1,10 +1,13 @@
-import { Processor } from '@nestjs/bullmq';
+import { getQueueToken, Processor } from '@nestjs/bullmq';
 import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Queue } from 'bullmq';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { JobProcessor } from '../../../orchestrator/src/queues/job.processor.js';
 import { JobScheduler } from '../../../orchestrator/src/queues/job-scheduler.js';
 import { QUEUES } from '../../../orchestrator/src/queues/queue-names.js';
+import { Schedules } from '../../../orchestrator/src/queues/schedules.js';
 import { QueuesLifecycle } from '../../../orchestrator/src/queues/queues.lifecycle.js';
 import { QueuesModule } from '../../../orchestrator/src/queues/queues.module.js';
 import { freshDatabase, type TestDatabase } from '../../support/postgres.js';
@@ -18,16 +21,16 @@ interface Call {
 let calls: Call[] = [];
 let failures = 0;
 const note = (name: string, payload: unknown): void => void calls.push({ name, payload, atMs: Date.now() });
+const of = (wanted: string): readonly Call[] => calls.filter(({ name }) => name === wanted);
 const until = (name: string, count = 1): Promise<void> =>
-  expect
-    .poll(() => calls.filter((call) => call.name === name).length, { timeout: 50_000, interval: 2 })
-    .toBeGreaterThanOrEqual(count);
+  expect.poll(() => of(name).length, { timeout: 50_000, interval: 2 }).toBeGreaterThanOrEqual(count);
 
 @Processor(QUEUES.sweep)
 class SweepProcessor extends JobProcessor {
   readonly handlers = {
     greet: async (payload: unknown) => note('greet', payload),
     tick: async (payload: unknown) => note('tick', payload),
+    rare: async (payload: unknown) => note('rare', payload),
     slow: async (payload: unknown) => {
       await new Promise((resolve) => setTimeout(resolve, 400));
       note('slow', payload);
@@ -58,6 +61,7 @@ describe('job queues on PostgreSQL', () => {
   let database: TestDatabase;
   let app: INestApplicationContext;
   let jobs: JobScheduler;
+  const queue = () => app.get<Queue>(getQueueToken(QUEUES.sweep), { strict: false });
 
   beforeAll(async () => {
     database = await freshDatabase({ migrated: false });
@@ -140,15 +144,71 @@ describe('job queues on PostgreSQL', () => {
     expect(calls.map((call) => call.payload)).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
+  describe('a schedule that came to its end by itself', () => {
+    const everyMs = 4_000;
+    const next = async () => (await queue().getJobScheduler('rare'))?.next;
+    /** BullMQ itself does not remove a job of a schedule. */
+    const forget = async (jobId: string) => {
+      const client = new pg.Client({ connectionString: database.url });
+      await client.connect();
+      const { rowCount } = await client.query('DELETE FROM bullmq.job WHERE id = $1', [jobId]);
+      await client.end();
+      if (rowCount !== 1) throw new Error(`there is no job ${jobId}`);
+    };
+    const look = () => app.get(Schedules).look();
+
+    beforeEach(async () => {
+      calls = [];
+      await queue().removeJobScheduler('rare');
+      await jobs.every('sweep', 'rare', everyMs);
+      await until('rare');
+      await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+    });
+
+    it.each([
+      ['with a next run that has no job', async () => forget(`repeat:rare:${await next()}`)],
+      ['and is not there any more', async () => queue().removeJobScheduler('rare')],
+    ])('is renewed: %s', async (_, end) => {
+      await end();
+      calls = [];
+      await look();
+      await until('rare', 2);
+    });
+
+    it('is told from one that goes on', async () => {
+      const before = await next();
+      await look();
+      expect(await next()).toBe(before);
+    });
+  });
+
   // Last, for it goes on.
-  it('repeats a scheduled job, once per interval however often it was asked for', async () => {
+  it('repeats a scheduled job, once per interval however often it is asked for', async () => {
     calls = [];
     const everyMs = 1_000;
-    await Promise.all([jobs.every('sweep', 'tick', everyMs), jobs.every('sweep', 'tick', everyMs)]);
-    await jobs.every('sweep', 'tick', everyMs);
-    await until('tick', 4);
-    const [first, , , fourth] = calls;
+    while (of('tick').length < 4) await jobs.every('sweep', 'tick', everyMs);
+    const [first, , , fourth] = of('tick');
     // The second comes at the next full interval, so it is two at least; done twice over it were one.
     expect(fourth!.atMs - first!.atMs).toBeGreaterThan(1.5 * everyMs);
+    await queue().removeJobScheduler('tick');
+  });
+
+  it('begins a schedule once, however many ask for it at the same time', async () => {
+    for (let round = 1; round <= 20; round += 1) {
+      calls = [];
+      await Promise.all([1, 2, 3].map(() => jobs.every('sweep', 'greet', 3_600_000)));
+      await until('greet');
+      await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+      expect(of('greet')).toHaveLength(1);
+      await queue().removeJobScheduler('greet');
+    }
+  });
+
+  it('repeats it at another interval when an earlier version asked for a longer one', async () => {
+    calls = [];
+    await jobs.every('sweep', 'greet', 3_600_000);
+    await until('greet');
+    await jobs.every('sweep', 'greet', 1_000);
+    await until('greet', 3);
   });
 });
