@@ -173,6 +173,7 @@ describe('job queues on PostgreSQL', () => {
       calls = [];
       await look();
       await until('rare', 2);
+      expect((await queue().getJobScheduler('rare'))?.every).toBe(everyMs);
     });
 
     it('is told from one that goes on', async () => {
@@ -210,5 +211,6 @@ describe('job queues on PostgreSQL', () => {
     await until('greet');
     await jobs.every('sweep', 'greet', 1_000);
     await until('greet', 3);
+    expect((await queue().getJobScheduler('greet'))?.every).toBe(1_000);
   });
 });
