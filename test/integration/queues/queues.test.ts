@@ -57,6 +57,10 @@ async function boot(
   return NestFactory.createApplicationContext(TestApp, { logger: false, abortOnError: false });
 }
 
+/** Resolves when none of the queue's jobs runs. */
+const idle = (jobs: JobScheduler) =>
+  expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+
 describe('job queues on PostgreSQL', () => {
   let database: TestDatabase;
   let app: INestApplicationContext;
@@ -100,7 +104,7 @@ describe('job queues on PostgreSQL', () => {
     calls = [];
     for (let n = 0; n < 3; n += 1) await jobs.add('sweep', 'greet', {}, { jobId: 'only-one', delayMs: 200 });
     await until('greet');
-    await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+    await idle(jobs);
     await jobs.add('sweep', 'greet', {}, { jobId: 'only-one' });
     await until('greet', 2);
     expect(calls).toHaveLength(2);
@@ -162,7 +166,7 @@ describe('job queues on PostgreSQL', () => {
       await queue().removeJobScheduler('rare');
       await jobs.every('sweep', 'rare', everyMs);
       await until('rare');
-      await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+      await idle(jobs);
     });
 
     it.each([
@@ -199,7 +203,7 @@ describe('job queues on PostgreSQL', () => {
       calls = [];
       await Promise.all([1, 2, 3].map(() => jobs.every('sweep', 'greet', 3_600_000)));
       await until('greet');
-      await expect.poll(async () => (await jobs.state()).sweep.active, { interval: 5 }).toBe(0);
+      await idle(jobs);
       expect(of('greet')).toHaveLength(1);
       await queue().removeJobScheduler('greet');
     }
