@@ -87,15 +87,27 @@ const CONNECTION: Readonly<Record<string, string>> = {
     'The certificate of the server is self-signed. Add it to the ones n8n trusts (NODE_EXTRA_CA_CERTS).',
 };
 
-const codeOf = (error: unknown): string => {
-  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } };
-  if (typeof code === 'string') return code;
-  return typeof cause?.code === 'string' ? cause.code : '';
-};
+/** Older versions of n8n hand on an error of their own: the code is its `httpCode`, or stands in `messages`. */
+function codeOf(error: unknown): string {
+  const { code, cause, httpCode, messages } = (error ?? {}) as {
+    code?: unknown;
+    cause?: { code?: unknown };
+    httpCode?: unknown;
+    messages?: unknown;
+  };
+  const said = [
+    error instanceof Error ? error.message : String(error),
+    ...(Array.isArray(messages) ? messages : []),
+  ];
+  const named = [code, cause?.code, httpCode].find((each) => typeof each === 'string' && each in CONNECTION);
+  return (
+    (named as string | undefined) ?? Object.keys(CONNECTION).find((each) => said.join().includes(each)) ?? ''
+  );
+}
 
 export function describeConnectionError(error: unknown, address: string): ErrorText {
   const said = error instanceof Error ? error.message : String(error);
-  const code = codeOf(error) || (Object.keys(CONNECTION).find((each) => said.includes(each)) ?? '');
+  const code = codeOf(error);
   if (/abort|cancel/i.test(said) && code !== 'ECONNABORTED') {
     return { message: 'The run was cancelled', description: 'The execution was stopped in n8n.' };
   }
@@ -119,8 +131,9 @@ export function toItemError(
 }
 
 /**
- * What an item becomes when the node continues after an error. n8n sends an item to the error output if it
- * has no other keys than these; with an `error` beside `json` it would throw all but the message away.
+ * What an item becomes when the node continues after an error: `error` is the message, `message` says more. Every
+ * n8n from 1.123 on sends an item to the error output that has no other keys than these; with an `error` beside
+ * `json` it would throw all but the message away.
  */
 export function errorItem(
   node: INode,
@@ -129,14 +142,13 @@ export function errorItem(
 ): INodeExecutionData {
   const [first] = Array.isArray(pairedItem) ? pairedItem : [pairedItem];
   const fault = toItemError(node, error, first?.item ?? 0);
-  const { message, description } = fault;
   const status = fault instanceof NodeApiError ? Number(fault.httpCode) : Number.NaN;
-  const details = {
-    ...(description ? { description } : {}),
-    ...(Number.isNaN(status) ? {} : { status }),
-  };
+  const more = [
+    ...(Number.isNaN(status) ? [] : [`Status ${status}.`]),
+    ...(fault.description ? [fault.description] : []),
+  ];
   return {
-    json: { error: message, ...(Object.keys(details).length > 0 ? { details } : {}) },
+    json: { error: fault.message, ...(more.length > 0 ? { message: more.join(' ') } : {}) },
     pairedItem,
   };
 }

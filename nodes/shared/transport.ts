@@ -1,6 +1,6 @@
 /** The only place that talks HTTP: address, key, time limits, and answers turned into errors people can act on. */
 import { NodeApiError, NodeOperationError } from 'n8n-workflow';
-import type { IDataObject, IHttpRequestMethods, IHttpRequestOptions, INode, JsonObject } from 'n8n-workflow';
+import type { IDataObject, IHttpRequestMethods, IHttpRequestOptions, INode } from 'n8n-workflow';
 import { describeApiError, describeConnectionError } from './errors';
 import type { ApiContext, ByteStream } from './types';
 
@@ -98,7 +98,9 @@ async function send<T>(
       options,
     )) as FullResponse<T>;
   } catch (error) {
-    throw new NodeApiError(context.getNode(), asJson(error), describeConnectionError(error, address));
+    // Older versions of n8n would put a sentence of their own in the place of ours if this were an API error.
+    const { message, description } = describeConnectionError(error, address);
+    throw new NodeOperationError(context.getNode(), message, { description });
   }
   if (response.statusCode < 400) return response;
   const body = await errorBody(response.body);
@@ -131,6 +133,3 @@ function parseJson(text: string): unknown {
     return text;
   }
 }
-
-const asJson = (error: unknown): JsonObject =>
-  error instanceof NodeApiError ? { message: error.message } : (error as JsonObject);

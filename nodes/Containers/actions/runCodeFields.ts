@@ -18,6 +18,7 @@ const show: IDisplayOptions = { show: { resource: ['code', 'container'], operati
 /** Short lines, because the panel is narrow; runs on any items, also on the empty one of a trigger. */
 const EXAMPLE = `# items: a list of dicts
 # df: the same as a pandas DataFrame
+# files: the input files, with name and path
 import matplotlib.pyplot as plt
 
 numbers = df.select_dtypes("number")

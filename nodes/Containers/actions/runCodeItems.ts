@@ -59,9 +59,14 @@ export function toItems(
   if (options.attachEverything === true)
     return withBinaries([details], downloaded, { ...output, split: false }, pairedItem);
   if (isToldInDetail(context, step)) return withBinaries([details], downloaded, output, pairedItem);
-  const rows = rowsOf(step.execution.value?.json).map((row) =>
-    options.addContainerId === true ? { ...row, container_id: containerId } : row,
-  );
+  const value = step.execution.value?.json;
+  // Rows of a table stay as they are; one value is what a mail tells, and takes its attachments along.
+  const attached = !Array.isArray(value) && details.attachments !== '';
+  const rows = rowsOf(value).map((row) => ({
+    ...(attached ? { attachments: details.attachments } : {}),
+    ...row,
+    ...(options.addContainerId === true ? { container_id: containerId } : {}),
+  }));
   // Charts need an item to hang on, also when the result is an empty list.
   if (rows.length === 0 && Object.keys(downloaded.binary).length > 0) {
     return withBinaries([details], downloaded, output, pairedItem);

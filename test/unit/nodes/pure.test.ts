@@ -137,6 +137,11 @@ describe('messages', () => {
   it('tell a server that is down from one that is slow and from a stopped execution', () => {
     const at = 'http://x';
     expect(describeConnectionError({ code: 'ECONNREFUSED' }, at).description).toContain('Start the server');
+    // n8n up to 2.20 wraps it.
+    const wrapped = Object.assign(new Error('The service refused the connection'), {
+      httpCode: 'ECONNREFUSED',
+    });
+    expect(describeConnectionError(wrapped, at).description).toContain('Start the server');
     expect(describeConnectionError(new Error('timeout of 5ms exceeded'), at).description).toContain(
       'Timeout',
     );

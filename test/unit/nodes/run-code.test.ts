@@ -246,7 +246,7 @@ describe('code that fails', () => {
     expect(endpoint.routes).toEqual(['POST /containers', RUN]);
     expect(output).toEqual([
       {
-        json: { error: 'ValueError: too many items', details: { description: expect.any(String) as string } },
+        json: { error: 'ValueError: too many items', message: expect.any(String) as string },
         pairedItem: items.map((_, item) => ({ item })),
       },
     ]);

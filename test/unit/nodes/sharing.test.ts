@@ -86,6 +86,15 @@ describe('attachments', () => {
     answerWith({ value: { from: 'result', json: [{ a: 1 }, { a: 2 }] } });
     expect((await runPython({})).output.map(({ json }) => json)).toEqual([{ a: 1 }, { a: 2 }]);
   });
+
+  it('stands beside the only value of the code, unless that has a field of this name', async () => {
+    answerWith({ value: { from: 'result', json: { total: 3 } } });
+    expect((await runPython({})).output[0]?.json).toEqual({ total: 3, attachments: 'data,data_1' });
+    answerWith({ value: { from: 'result', json: { attachments: 'data' } } });
+    expect((await runPython({})).output[0]?.json).toEqual({ attachments: 'data' });
+    answerWith({ value: { from: 'result', json: { total: 3 } }, files: [] });
+    expect((await runPython({})).output[0]?.json).toEqual({ total: 3 });
+  });
 });
 
 describe('Attach Everything', () => {
