@@ -53,10 +53,17 @@ export class Editor {
     await this.page.goto(`${this.url}/workflow/${workflowId}`);
   }
 
+  /** Of the workflow that is open, and was saved. */
+  get workflowId(): string {
+    return new URL(this.page.url()).pathname.split('/')[2] ?? '';
+  }
+
   /** Searches the list of nodes, which is open. */
   async search(word: string, name: string): Promise<Locator> {
     await this.see('node-creator-search-bar').fill(word);
-    const found = this.see('item-iterator-item').filter({ hasText: name }).first();
+    // Categories name nodes as well, in their descriptions.
+    const title = this.see('node-creator-item-name').getByText(name, { exact: true });
+    const found = this.see('item-iterator-item').filter({ has: title }).first();
     await found.waitFor();
     return found;
   }
@@ -69,7 +76,25 @@ export class Editor {
   async append(word: string, name: string, action?: string): Promise<void> {
     await this.see('canvas-handle-plus').last().click();
     await (await this.search(word, name)).click();
-    if (action !== undefined) await this.action(action).click();
+    if (action !== undefined) {
+      await this.action(action).waitFor();
+      // The list slides in.
+      await this.page.locator('.panel-slide-in-enter-active').first().waitFor({ state: 'detached' });
+      await this.action(action).click();
+    }
+    await this.see('ndv').waitFor();
+  }
+
+  /** The first node of an empty canvas, whose panel opens. */
+  async begin(word: string, name: string): Promise<void> {
+    await this.page.goto(`${this.url}/workflow/new`);
+    await this.see('canvas-add-button').click();
+    await (await this.search(word, name)).click();
+  }
+
+  /** Opens the panel of a node by its name on the canvas. */
+  async openPanel(name: string): Promise<void> {
+    await this.see('canvas-node').filter({ hasText: name }).first().dblclick();
     await this.see('ndv').waitFor();
   }
 
@@ -85,6 +110,56 @@ export class Editor {
 
   async write(name: string, text: string): Promise<void> {
     await this.field(name).locator('input, textarea').first().fill(text);
+  }
+
+  /** Chooses from the list of a parameter. */
+  async choose(name: string, option: string): Promise<void> {
+    await this.field(name).click();
+    await this.page.getByRole('option', { name: option, exact: true }).click();
+  }
+
+  /** Types an expression; n8n notices by its braces that it is one. */
+  async express(name: string, expression: string): Promise<void> {
+    await this.field(name).locator('input, textarea').first().click();
+    await this.page.keyboard.insertText(expression);
+    await this.field(name).locator('.cm-content').waitFor();
+    // Its preview lies over what comes below.
+    await this.see('tab-params').click();
+  }
+
+  async addOption(option: string): Promise<void> {
+    await this.see('collection-parameter-add').first().click();
+    await this.page.getByRole('option', { name: option, exact: true }).click();
+  }
+
+  async rename(name: string): Promise<void> {
+    await this.see('workflow-name-input').click();
+    await this.page.keyboard.press('Control+A');
+    await this.page.keyboard.insertText(name);
+    await this.page.keyboard.press('Enter');
+  }
+
+  async publish(): Promise<void> {
+    await this.see('workflow-open-publish-modal-button').click();
+    await this.see('workflow-publish-button').click();
+    await this.see('workflow-publish-button').waitFor({ state: 'hidden' });
+  }
+
+  /** n8n says where executions of a schedule are seen, when it is published for the first time. */
+  async understand(): Promise<void> {
+    const understood = this.page.getByRole('button', { name: 'Got it' });
+    await understood.click();
+    await understood.waitFor({ state: 'hidden' });
+  }
+
+  /** In the settings of the open workflow. */
+  async chooseErrorWorkflow(name: string): Promise<void> {
+    await this.see('workflow-menu').click();
+    await this.see('workflow-menu-item-settings').click();
+    await this.see('workflow-settings-error-workflow').click();
+    await this.page.getByRole('option', { name, exact: true }).click();
+    await this.page.getByRole('button', { name: 'Save', exact: true }).click();
+    await this.see('workflow-settings-dialog').waitFor({ state: 'hidden' });
   }
 
   /** Opens the large editor of a code field, and replaces what is in it. */
