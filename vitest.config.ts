@@ -16,6 +16,17 @@ const MEASURES = [
 /** Files follow each other in one process, which saves seconds for each: what a file changes there, it puts back. */
 const SHARED_PROCESS = { isolate: false } as const;
 
+/** Every operation, a trigger, the tool of an agent. */
+const BETWEEN = ['package', 'containers', 'files', 'responses', 'run-code', 'agent', 'triggers'];
+
+/** The versions of n8n, and what is done in them: in the oldest and the newest everything. */
+const E2E: ReadonlyMap<string, readonly string[]> = new Map([
+  ['e2e', ['*']],
+  ['e2e-1.123', ['!(browser|journey|openai-nodes)']],
+  ['e2e-2.0', BETWEEN],
+  ['e2e-2.20', BETWEEN],
+]);
+
 /** One project per tier; `scripts/test` says which run when. Everything but `unit` uses real parts. */
 export default defineConfig({
   test: {
@@ -115,17 +126,17 @@ export default defineConfig({
           include: ['test/faults/engine-faults.test.ts'],
         },
       },
-      {
+      ...[...E2E].map(([name, files]) => ({
         test: {
           ...SHARED_PROCESS,
-          name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
+          name,
+          include: files.map((file) => `test/e2e/${file}.test.ts`),
           globalSetup: ['test/e2e/support/stage.ts'],
           testTimeout: 120_000,
           hookTimeout: 300_000,
           fileParallelism: false,
         },
-      },
+      })),
     ],
   },
 });

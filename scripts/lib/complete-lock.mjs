@@ -3,7 +3,7 @@
 // Native packages come in one variant for each platform, as exact optional dependencies. npm drops the ones
 // that a registry does not carry from the lock file, and then `npm ci` refuses the lock file, on every
 // platform. Here they get the entry npm itself would write, so that they are skipped where they do not fit.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const SYSTEMS = [
@@ -84,7 +84,12 @@ function missingEntries(packages) {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
-const LOCKS = ['package-lock.json', 'test/sdk/package-lock.json', 'test/e2e/n8n/package-lock.json'];
+const N8N_FOLDERS = readdirSync(join(ROOT, 'test/e2e/n8n'));
+const LOCKS = [
+  'package-lock.json',
+  'test/sdk/package-lock.json',
+  ...N8N_FOLDERS.map((name) => `test/e2e/n8n/${name}/package-lock.json`),
+];
 
 /** Whether the lock file is complete; without --check it is afterwards. */
 function complete(name) {

@@ -26,14 +26,23 @@ pack_nodes() {
   mv "$1"/n8n-nodes-code-interpreter-*.tgz "$1/package.tgz"
 }
 
-# Exports where the tests find all three.
+# need_n8n VERSION: exports where it is, as TEST_N8N_NEWEST or TEST_N8N_1_123.
+need_n8n() {
+  local name=${1^^}
+  name=TEST_N8N_${name//./_}
+  printf -v "$name" '%s' "$(n8n_install "$1" "$DATA_DIR/e2e.log")"
+  [ -n "${!name}" ] || return 1
+  export "${name?}"
+}
+
+# prepare_e2e VERSION...: exports where the tests find all three.
 prepare_e2e() {
-  local log=$DATA_DIR/e2e.log
+  local log=$DATA_DIR/e2e.log version
   : >"$log"
-  TEST_N8N=$(n8n_install "$log")
+  for version in "$@"; do need_n8n "$version"; done
   need_chromium "$log"
   TEST_CHROMIUM=$(chromium_bin)
   pack_nodes "$DATA_DIR/e2e"
   TEST_N8N_PACKAGE=$DATA_DIR/e2e/package.tgz
-  export TEST_N8N TEST_CHROMIUM TEST_N8N_PACKAGE
+  export TEST_CHROMIUM TEST_N8N_PACKAGE
 }

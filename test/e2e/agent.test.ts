@@ -16,6 +16,9 @@ import {
 
 const { n8n, credentials, modelUrl, scriptFor, asked } = useBench();
 
+/** The newest version of the node there is. */
+const AGENT = n8n.version.major === 1 || n8n.version.minor < 20 ? 3 : 3.1;
+
 const openAi = async () => ({
   openAiApi: {
     id: await n8n.addCredential('model endpoint', 'openAiApi', { apiKey: 'sk-any', url: modelUrl }),
@@ -29,7 +32,7 @@ async function agentWith(model: string, tool: Node, item: Item): Promise<Workflo
     'Agent',
     '@n8n/n8n-nodes-langchain.agent',
     { promptType: 'define', text: '={{ $json.chatInput }}', options: { enableStreaming: false } },
-    { typeVersion: 3.1 },
+    { typeVersion: AGENT },
   );
   const chat = node(
     'Model',

@@ -7,9 +7,9 @@ import { byId } from './support/nodes.js';
 import type {} from './support/stage.js';
 import type { Node } from './support/workflow.js';
 
-const { serverUrl, apiKey } = inject('stage');
+const { serverUrl, apiKey, version } = inject('stage');
 const api = new Api(serverUrl, apiKey);
-const engine = new Engine({ baseUrl: serverUrl, apiKey });
+const engine = new Engine({ baseUrl: serverUrl, apiKey }, version);
 beforeAll(() => engine.start());
 afterAll(() => engine.stop());
 

@@ -67,7 +67,7 @@ describe('a file', () => {
     );
     expect(result.items('Get')).toMatchObject([
       {
-        json: { error: expect.stringMatching(/file-gone/), details: { status: 404 } },
+        json: { error: expect.stringMatching(/file-gone/), message: expect.stringMatching(/^Status 404\./) },
         pairedItem: { item: 0 },
       },
     ]);

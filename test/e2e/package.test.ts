@@ -98,7 +98,7 @@ describe('the nodes', () => {
 describe('the credential', () => {
   const test = (data: Readonly<Record<string, unknown>>) =>
     n8n.ok<{ status: string; message: string }>('POST', '/rest/credentials/test', {
-      credentials: { id: '', name: 'x', type: 'codeInterpreterApi', data },
+      credentials: { ...credentials.codeInterpreterApi, type: 'codeInterpreterApi', data },
     });
 
   it.each(['', '/', '  '])('is accepted with a base URL that ends with %j', async (end) => {

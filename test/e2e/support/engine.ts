@@ -18,6 +18,7 @@ import type {
   IWorkflowExecuteAdditionalData,
   Workflow as N8nWorkflow,
 } from 'n8n-workflow';
+import type { N8nVersion } from './version.js';
 import { chain, node, type Node, PACKAGE } from './workflow.js';
 
 interface Cancelable<T> extends Promise<T> {
@@ -37,7 +38,11 @@ interface Core {
     additional: IWorkflowExecuteAdditionalData,
     mode: string,
     data?: IRunExecutionData,
-  ) => { run(options: { workflow: N8nWorkflow; startNode: unknown }): Cancelable<IRun> };
+  ) => {
+    run(options: { workflow: N8nWorkflow; startNode: unknown }): Cancelable<IRun>;
+    /** Until n8n 2. */
+    run(workflow: N8nWorkflow, startNode: unknown): Cancelable<IRun>;
+  };
 }
 
 const START = 'test.start';
@@ -75,11 +80,15 @@ const startNode = (items: readonly INodeExecutionData[]): INodeType => ({
 
 export class Engine {
   private readonly folder = mkdtempSync(join(tmpdir(), `code-interpreter-engine-${process.pid}-`));
-  private readonly require = createRequire(join(given('TEST_N8N'), 'node_modules/n8n/package.json'));
+  private readonly require: NodeJS.Require;
   private readonly core: Core;
   private readonly types: Record<string, INodeType> = {};
 
-  constructor(private readonly server: { readonly baseUrl: string; readonly apiKey: string }) {
+  constructor(
+    private readonly server: { readonly baseUrl: string; readonly apiKey: string },
+    private readonly version: N8nVersion,
+  ) {
+    this.require = createRequire(join(version.folder, 'node_modules/n8n/package.json'));
     process.env['N8N_USER_FOLDER'] = this.folder;
     process.env['N8N_ENCRYPTION_KEY'] = 'engine-test-key';
     this.require('reflect-metadata');
@@ -129,7 +138,10 @@ export class Engine {
       settings: { executionOrder: 'v1' },
     });
     const execute = new this.core.WorkflowExecute(this.additional(workflow), 'manual');
-    return execute.run({ workflow, startNode: workflow.getNode('Start') });
+    const first = workflow.getNode('Start');
+    return this.version.major === 1
+      ? execute.run(workflow, first)
+      : execute.run({ workflow, startNode: first });
   }
 
   private get binaries(): Binaries {
@@ -142,7 +154,7 @@ export class Engine {
     mkdirSync(join(target, 'node_modules'), { recursive: true });
     execFileSync('tar', ['-xzf', given('TEST_N8N_PACKAGE'), '--strip-components=1', '-C', target]);
     symlinkSync(
-      join(given('TEST_N8N'), 'node_modules/n8n-workflow'),
+      join(this.version.folder, 'node_modules/n8n-workflow'),
       join(target, 'node_modules/n8n-workflow'),
     );
     for (const [name, folder] of Object.entries(NODES)) {

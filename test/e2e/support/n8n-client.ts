@@ -1,5 +1,6 @@
 /** n8n's own REST interface, as its editor uses it. */
 import { eventually } from '../../support/api.js';
+import type { N8nVersion } from './version.js';
 import type { Item, Workflow } from './workflow.js';
 
 export interface NodeRun {
@@ -35,6 +36,12 @@ export interface Published {
   unpublish(): Promise<void>;
   /** Oldest first. */
   executions(): Promise<readonly string[]>;
+}
+
+/** n8n 2.20 cannot show an execution in the moment before it stores its data. */
+function notYet(error: Error): Stored {
+  if (!error.message.includes("reading 'resultData'")) throw error;
+  return { id: '', status: 'running', mode: '', data: { resultData: { runData: {} } } };
 }
 
 const UNFINISHED = new Set(['new', 'running', 'waiting']);
@@ -109,6 +116,7 @@ export class N8n {
   constructor(
     readonly url: string,
     private readonly cookie: string,
+    readonly version: N8nVersion,
   ) {}
 
   async request(method: string, path: string, body?: unknown): Promise<Response> {
@@ -137,7 +145,8 @@ export class N8n {
   }
 
   async save(workflow: Workflow): Promise<{ id: string; versionId: string }> {
-    return await this.ok('POST', '/rest/workflows', workflow);
+    // n8n 1 wants to be told that it does not start by itself.
+    return await this.ok('POST', '/rest/workflows', { active: false, ...workflow });
   }
 
   /** Presses “Execute workflow”; the execution's id. */
@@ -148,6 +157,7 @@ export class N8n {
   async startSaved(id: string, trigger: string): Promise<string> {
     const started = await this.ok<{ executionId?: string }>('POST', `/rest/workflows/${id}/run`, {
       triggerToStartFrom: { name: trigger },
+      ...(this.takesWorkflows ? { workflowData: await this.ok('GET', `/rest/workflows/${id}`) } : {}),
     });
     if (started.executionId === undefined)
       throw new Error(`n8n waits for a call: ${JSON.stringify(started)}`);
@@ -165,8 +175,9 @@ export class N8n {
   /** Waits for the end of an execution. */
   async ended(id: string, isWanted = (status: string) => !UNFINISHED.has(status)): Promise<Run> {
     const stored = await eventually(
-      () => this.execution(id),
-      ({ status }) => isWanted(status),
+      () => this.execution(id).catch(notYet),
+      // Older ones say how it ended a moment before they store the data.
+      ({ status, data }) => isWanted(status) && (status === 'canceled' || data !== undefined),
       RUN_TIMEOUT_MS,
     );
     if (!isWanted(stored.status)) throw new Error(`execution ${id} is still ${stored.status}`);
@@ -176,14 +187,10 @@ export class N8n {
   /** Publishes a workflow, and waits until its triggers are there. */
   async publish(workflow: Workflow): Promise<Published> {
     const { id, versionId } = await this.save(workflow);
-    await this.ok('POST', `/rest/workflows/${id}/activate`, { versionId });
-    await this.reaches(id, 'published');
+    await this.setActive(id, versionId, true);
     return {
       id,
-      unpublish: async () => {
-        await this.ok('POST', `/rest/workflows/${id}/deactivate`, {});
-        await this.reaches(id, 'not_published');
-      },
+      unpublish: () => this.setActive(id, versionId, false),
       executions: async () => {
         const filter = encodeURIComponent(JSON.stringify({ workflowId: id }));
         const { results } = await this.ok<{ results: { id: string }[] }>(
@@ -193,6 +200,27 @@ export class N8n {
         return results.map((each) => each.id).toReversed();
       },
     };
+  }
+
+  /** Whether nodes hear that an execution has ended; what they keep for it lives on in older versions. */
+  get tellsEnds(): boolean {
+    return this.version.name === 'newest';
+  }
+
+  /** Whether a run by hand takes the workflow, not the stored one, as the editor of these versions sends it. */
+  private get takesWorkflows(): boolean {
+    return this.version.major === 1 || (this.version.major === 2 && this.version.minor < 20);
+  }
+
+  private async setActive(id: string, versionId: string, active: boolean): Promise<void> {
+    if (this.version.major === 1) {
+      await this.ok('PATCH', `/rest/workflows/${id}`, { active, versionId });
+      return;
+    }
+    if (active) await this.ok('POST', `/rest/workflows/${id}/activate`, { versionId });
+    else await this.ok('POST', `/rest/workflows/${id}/deactivate`, {});
+    // Older ones answer when it is done.
+    if (this.version.name === 'newest') await this.reaches(id, active ? 'published' : 'not_published');
   }
 
   private async reaches(id: string, wanted: string): Promise<void> {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { END_WITH_PARENT, freePort } from '../../support/child.js';
+import type { N8nVersion } from './version.js';
 
 const PACKAGE = 'n8n-nodes-code-interpreter';
 /** It loads five hundred nodes when it starts, on a machine that may be busy. */
@@ -47,6 +48,7 @@ class Running implements N8nProcess {
   private child: ChildProcess | undefined;
 
   constructor(
+    private readonly version: N8nVersion,
     private readonly folder: string,
     private readonly port: number,
     private readonly brokerPort: number,
@@ -71,7 +73,7 @@ class Running implements N8nProcess {
 
   async start(): Promise<void> {
     const log = openSync(this.logFile, 'a');
-    const program = join(given('TEST_N8N'), 'node_modules/n8n/bin/n8n');
+    const program = join(this.version.folder, 'node_modules/n8n/bin/n8n');
     this.child = spawn(process.execPath, ['--import', END_WITH_PARENT, program, 'start'], {
       cwd: this.folder,
       env: this.environment(),
@@ -144,8 +146,10 @@ class Running implements N8nProcess {
       N8N_TEMPLATES_ENABLED: 'false',
       N8N_PERSONALIZATION_ENABLED: 'false',
       N8N_HIRING_BANNER_ENABLED: 'false',
-      // Would greet the first visitor of the editor.
-      N8N_DISABLED_MODULES: 'instance-ai',
+      // Would greet the first visitor of the editor; older ones do not start when they do not know it.
+      ...(this.version.name === 'newest' ? { N8N_DISABLED_MODULES: 'instance-ai' } : {}),
+      // The first version kept files in the items unless told otherwise.
+      N8N_DEFAULT_BINARY_DATA_MODE: 'filesystem',
       // Publishing is noticed by polling.
       N8N_WORKFLOW_PUBLICATION_OUTBOX_POLL_INTERVAL_MS: '200',
       N8N_LOG_LEVEL: process.env['TEST_N8N_LOG_LEVEL'] ?? 'info',
@@ -155,9 +159,9 @@ class Running implements N8nProcess {
 }
 
 /** Ready, with an owner, when it resolves. Takes half a minute. */
-export async function startN8n(): Promise<N8nProcess> {
+export async function startN8n(version: N8nVersion): Promise<N8nProcess> {
   const folder = mkdtempSync(join(tmpdir(), `code-interpreter-canvas-${process.pid}-`));
-  const n8n = new Running(folder, await freePort(), await freePort());
+  const n8n = new Running(version, folder, await freePort(), await freePort());
   try {
     n8n.install();
     await n8n.start();

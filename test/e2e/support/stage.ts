@@ -8,8 +8,10 @@ import { startServer, type TestServer } from '../../support/server.js';
 import { N8n } from './n8n-client.js';
 import { CREDENTIAL, MODEL } from './names.js';
 import { type N8nProcess, startN8n } from './n8n-process.js';
+import { n8nOf, type N8nVersion } from './version.js';
 
 export interface StageAddresses {
+  readonly version: N8nVersion;
   readonly n8nUrl: string;
   readonly cookie: string;
   readonly n8nLog: string;
@@ -40,17 +42,18 @@ async function startOrchestrator(model: ModelEndpoint): Promise<TestServer> {
   return server;
 }
 
-async function startCanvas(): Promise<N8nProcess> {
-  const n8n = await startN8n();
+async function startCanvas(version: N8nVersion): Promise<N8nProcess> {
+  const n8n = await startN8n(version);
   started.unshift(n8n);
   return n8n;
 }
 
 /** Called by vitest once before the first test file. */
 export async function setup(project: TestProject): Promise<void> {
+  const version = n8nOf(project.name);
   const model = await new ModelEndpoint().start();
   started.unshift(model);
-  const [orchestrator, process] = await Promise.allSettled([startOrchestrator(model), startCanvas()]);
+  const [orchestrator, process] = await Promise.allSettled([startOrchestrator(model), startCanvas(version)]);
   if (orchestrator.status === 'rejected' || process.status === 'rejected') {
     await teardown();
     throw orchestrator.status === 'rejected'
@@ -59,12 +62,13 @@ export async function setup(project: TestProject): Promise<void> {
   }
   const { value: server } = orchestrator;
   const { value: canvas } = process;
-  const n8n = new N8n(canvas.url, canvas.cookie);
+  const n8n = new N8n(canvas.url, canvas.cookie, version);
   const credentialId = await n8n.addCredential(CREDENTIAL, 'codeInterpreterApi', {
     baseUrl: server.url,
     apiKey: server.apiKey,
   });
   project.provide('stage', {
+    version,
     n8nUrl: canvas.url,
     cookie: canvas.cookie,
     n8nLog: canvas.logFile,

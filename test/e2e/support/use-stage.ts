@@ -37,7 +37,7 @@ export function useStage(): Stage {
   showLogOnFailure(() => ({ logFile: at.serverLog }));
   showLogOnFailure(() => ({ logFile: at.n8nLog }));
   return {
-    n8n: new N8n(at.n8nUrl, at.cookie),
+    n8n: new N8n(at.n8nUrl, at.cookie, at.version),
     api: new Api(at.serverUrl, at.apiKey),
     credentials: { codeInterpreterApi: { id: at.credentialId, name: CREDENTIAL } },
     modelUrl: at.modelUrl,

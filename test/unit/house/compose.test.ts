@@ -83,7 +83,7 @@ describe('compose.yaml', () => {
   });
 
   it('runs the n8n that the nodes are tested with', () => {
-    const tested = JSON.parse(read('test/e2e/n8n/package.json')) as { dependencies: { n8n: string } };
+    const tested = JSON.parse(read('test/e2e/n8n/newest/package.json')) as { dependencies: { n8n: string } };
     expect(services.n8n.image).toMatch(new RegExp(`:${tested.dependencies.n8n.replaceAll('.', '\\.')}$`));
     expect(read('docs/n8n/queue-mode.md')).toContain(services.n8n.image);
   });
