@@ -15,7 +15,8 @@ class ValueRelay:
         self._max_bytes = max_bytes
         self._left: int | None = None
         """Bytes still to come; None before the first piece."""
-        self._source = ""
+        self._said: tuple[object, object] | None = None
+        """Where it is from and its bytes in all, as the first piece said; the others must say the same."""
         self.notes: list[str] = []
         """What became of parts of it, in sentences of the kernel."""
         self.dropped: str | None = None
@@ -29,8 +30,8 @@ class ValueRelay:
         if self._left is None:
             if self.dropped is not None or not 0 < size <= self._max_bytes:
                 return False
-            self._left, self._source, self.notes = size, source, notes
-        if source != self._source or not 0 < len(payload) <= self._left or more == (len(payload) == self._left):
+            self._left, self._said, self.notes = size, (source, size), notes
+        if (source, size) != self._said or not 0 < len(payload) <= self._left or more == (len(payload) == self._left):
             return False
         self._left -= len(payload)
         self._emit({"event": "value", "from": source, "bytes": size, "more": more}, payload)

@@ -62,15 +62,20 @@ class Host:
 
     def __init__(self) -> None:
         self.events: list[Header] = []
+        self.pieces: list[tuple[str, int, bool, int]] = []
+        """Of the value: where from, bytes in all, whether more comes, bytes of the piece."""
 
     def send(self, header: Header, payload: bytes = b"") -> None:
         pack(header, payload)
         self.events.append(header)
+        if header["event"] == "value":
+            self.pieces.append((header["from"], header["bytes"], header["more"], len(payload)))
 
 
 class Frames(unittest.TestCase):
     def setUp(self) -> None:
         self.reports: list[str] = []
+        self.values = 0
         report = stream.report
         stream.report = self.reports.append
         self.addCleanup(setattr, stream, "report", report)
@@ -89,6 +94,8 @@ class Frames(unittest.TestCase):
             lambda header, payload: None if keeper._accept(header, payload) else channel.close("a message that no kernel sends"),
             reasons.append,
         )
+        # From then on the keeper hands on nothing more.
+        room.kernel.finished = lambda: setattr(keeper, "_user", None)
         execution.start(Program(b"1", {"inputs_bytes": 0, "returns": "none"}))
         theirs.sendall(data)
         theirs.close()
@@ -97,7 +104,16 @@ class Frames(unittest.TestCase):
         if host.events[-1]["event"] != "done":
             execution.on_death(End(Way.PROTOCOL, reasons[0]))
         loop._epoll.close()
+        self.sound(host.pieces)
         return host.events, reasons[0] if reasons else None
+
+    def sound(self, pieces: list[tuple[str, int, bool, int]]) -> None:
+        """One value at most, and never more of it than its first piece said."""
+        self.values += len(pieces)
+        self.assertLessEqual(len({(source, size) for source, size, _more, _bytes in pieces}), 1)
+        for number, (_source, size, more, _bytes) in enumerate(pieces, 1):
+            came = sum(piece[3] for piece in pieces[:number])
+            self.assertEqual(more, came < size)
 
     def test_random_frames(self) -> None:
         draw = random.Random(SEED)
@@ -109,6 +125,17 @@ class Frames(unittest.TestCase):
                 done = events[-1]
                 self.assertIn(done["status"], ("completed", "kernel_died"))
                 self.assertEqual([entry["path"] for entry in done["files"]], ["/mnt/data/before"])
+        self.assertGreater(self.values, 20)
+
+    def test_a_value_of_two_sizes_ends_its_channel(self) -> None:
+        def piece(size: int, more: bool, payload: bytes) -> bytes:
+            return pack({"t": "value", "from": "result", "bytes": size, "more": more, "notes": []}, payload)
+
+        done = pack({"t": "done", "id": 7})
+        events, reason = self.one(piece(4, True, b"12") + piece(4, False, b"34") + done)
+        self.assertEqual((events[-1]["status"], reason), ("completed", "closed by the other side"))
+        _events, reason = self.one(piece(4, True, b"12") + piece(1 << 40, False, b"34") + done)
+        self.assertEqual(reason, "a message that no kernel sends")
 
     def test_a_handler_that_fails_ends_its_channel(self) -> None:
         loop = Loop()
@@ -131,10 +158,16 @@ def frame(draw: random.Random) -> bytes:
     """Mostly near what a kernel sends, sometimes any bytes."""
     if draw.random() < 0.1:
         return draw.randbytes(draw.randint(1, 200))
-    header: Any = {"t": draw.choice(["done", "result", "display", "error", "image", "image_dropped", "ready", "configured", "x", value(draw)])}
+    header: Any = {"t": draw.choice(["done", "result", "display", "error", "image", "image_dropped", "value", "value", "value_dropped", "ready", "configured", "x", value(draw)])}
     for name in ("id", "mime", "bytes", "more", "cut", "name", "value", "ack"):
         if draw.random() < 0.6:
             header[name] = value(draw)
+    if header["t"] in ("value", "value_dropped") and draw.random() < 0.8:
+        # Near enough to what a kernel sends to get through now and then.
+        header |= {
+            "from": draw.choice(["result", "result", "expression", value(draw)]), "notes": draw.choice([[], ["cut"], value(draw)]),
+            "bytes": draw.choice([8, 9, 20, 28, value(draw)]), "more": draw.choice([True, False]), "reason": draw.choice(["why", value(draw)]),
+        }
     text = json.dumps(header).encode()
     if draw.random() < 0.05:
         text = draw.choice([b"[]", b"null", b"{", b"\xff\xff", b"[" * 5_000, b'{"t":' + b"9" * 5_000 + b"}", b'{"t":NaN}'])
