@@ -1,4 +1,5 @@
 /** Receivers that misbehave, and processes that died: every event comes, and none is sent to nobody twice. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../support/api.js';
@@ -146,6 +147,20 @@ describe('a receiver that does not take it', () => {
     await app.receiver.called(path);
     await app.server.ask(app.key, 'DELETE', `/v1/webhook_endpoints/${endpoint}`);
     expect(await app.deliveries(`subject_id=${id}`)).toEqual([]);
+  });
+
+  it('is deleted while the end of a try is written, whichever comes first', async () => {
+    const answers: unknown[] = [];
+    for (let round = 0; round < 40; round += 1) {
+      const { path, id: endpoint } = await app.listen();
+      app.receiver.script(path, { status: 500 });
+      await app.respond();
+      await app.receiver.called(path);
+      await sleep(round % 8);
+      const { status, body } = await app.server.ask(app.key, 'DELETE', `/v1/webhook_endpoints/${endpoint}`);
+      answers.push(status === 200 || { status, body });
+    }
+    expect(answers.filter((answer) => answer !== true)).toEqual([]);
   });
 });
 

@@ -79,21 +79,16 @@ export class DeliveryRepository {
       // Before its deliveries, always: two that hear of it at once would wait for each other.
       if (goneId !== null)
         await tx.$queryRaw`SELECT 1 AS one FROM "WebhookEndpoint" WHERE "id" = ${goneId} FOR UPDATE`;
-      const { count } = await tx.webhookDelivery.updateMany({
-        where: { id: row.id, status: 'pending', attempts: row.attempts },
-        data: {
-          url,
-          status: verdict.status,
-          lastStatus: outcome.status,
-          lastError: outcome.error,
-          ...(verdict.status === 'delivered' ? { deliveredAt: new Date() } : {}),
-        },
-      });
+      // One statement: when a row is changed again in its transaction, PostgreSQL asks for its endpoint, which
+      // whoever is deleting that holds while he waits for the row.
+      const count = await tx.$executeRaw`
+        UPDATE "WebhookDelivery"
+           SET "url" = ${url}, "status" = ${verdict.status}::"DeliveryStatus",
+               "lastStatus" = ${outcome.status}, "lastError" = ${outcome.error},
+               "deliveredAt" = CASE WHEN ${verdict.status === 'delivered'} THEN ${NOW} ELSE "deliveredAt" END,
+               "nextAttemptAt" = ${verdict.status === 'pending' ? inMs(verdict.delayMs) : Prisma.sql`"nextAttemptAt"`}
+         WHERE "id" = ${row.id} AND "status" = 'pending' AND "attempts" = ${row.attempts}`;
       if (count === 0) return false;
-      if (verdict.status === 'pending') {
-        await tx.$executeRaw`
-          UPDATE "WebhookDelivery" SET "nextAttemptAt" = ${inMs(verdict.delayMs)} WHERE "id" = ${row.id}`;
-      }
       await tx.webhookAttempt.create({ data: { ...attempt, deliveryId: row.id, number: row.attempts } });
       if (goneId !== null) await disableEndpoint(tx, goneId);
       return true;
