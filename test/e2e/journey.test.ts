@@ -23,7 +23,7 @@ const CODE = programIn(readFileSync(join(ROOT, 'docs/n8n/install.md'), 'utf8'));
 /** A model is told where the files are. */
 const MODEL_CODE = CODE.replace('files[0]["path"]', '"/mnt/data/birdstrikes.xlsx"');
 /** A schedule begins so long after it is entered at least; the workflow is published by then. */
-const LEAD_MS = 20_000;
+const LEAD_MS = 30_000;
 const MINUTE_MS = 60_000;
 const HOURS = ['Midnight', ...hours('am'), 'Noon', ...hours('pm')];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
@@ -120,12 +120,12 @@ async function publishSoon(at: Editor, times: 'first' | 'again' = 'first'): Prom
   if (Date.now() > soon.getTime()) await publishSoon(at, 'again');
 }
 
-/** Waits for the clock, and for the mail. */
+/** Waits for the clock, which n8n lets be up to a minute late, and for the mail. */
 async function mailOf(subject: string): Promise<ParsedMail> {
   const mails = await eventually(
     () => Promise.resolve(receiver.mails.filter((mail) => mail.subject === subject)),
     ({ length }) => length > 0,
-    3 * MINUTE_MS,
+    4 * MINUTE_MS,
   );
   if (mails.length !== 1) {
     throw new Error(
