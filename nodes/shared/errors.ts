@@ -142,9 +142,9 @@ export function errorItem(
 ): INodeExecutionData {
   const [first] = Array.isArray(pairedItem) ? pairedItem : [pairedItem];
   const fault = toItemError(node, error, first?.item ?? 0);
-  const status = fault instanceof NodeApiError ? Number(fault.httpCode) : Number.NaN;
+  const status = fault instanceof NodeApiError ? Number(fault.httpCode) : 0;
   const more = [
-    ...(Number.isNaN(status) ? [] : [`Status ${status}.`]),
+    ...(status > 0 ? [`Status ${status}.`] : []),
     ...(fault.description ? [fault.description] : []),
   ];
   return {

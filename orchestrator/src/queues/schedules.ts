@@ -34,6 +34,7 @@ export class Schedules implements OnModuleDestroy {
   private readonly turns = new KeyedMutex();
   private readonly begun = new Map<string, Schedule>();
   private timer: NodeJS.Timeout | undefined;
+  private isLooking = false;
 
   constructor(private readonly moduleRef: ModuleRef) {}
 
@@ -44,18 +45,27 @@ export class Schedules implements OnModuleDestroy {
       if (!(await this.goesOn(schedule))) await this.renew(schedule);
     });
     this.begun.set(name, schedule);
-    this.timer ??= setInterval(() => void this.look().catch(this.complain), LOOK_MS).unref();
+    this.timer ??= setInterval(() => void this.lookUnlessBusy(), LOOK_MS).unref();
   }
 
-  /** Renews those that ended by themselves. Called every 15 s until the server stops; rejects when the database does. */
+  /** Renews those that ended by themselves. Called every 15 s until the server stops; what fails is logged, and tried at the next look. */
   async look(): Promise<void> {
     for (const [name, schedule] of this.begun) {
-      await this.turns.run(name, async () => {
-        if (await this.goesOn(schedule)) return;
-        this.logger.warn(`the schedule of ${name} had come to an end by itself; it is renewed`);
-        await this.renew(schedule);
-      });
+      await this.turns
+        .run(name, async () => {
+          if (await this.goesOn(schedule)) return;
+          this.logger.warn(`the schedule of ${name} had come to an end by itself; it is renewed`);
+          await this.renew(schedule);
+        })
+        .catch(this.complain);
     }
+  }
+
+  /** While the database is away a look takes longer than the time between two; they must not pile up. */
+  private async lookUnlessBusy(): Promise<void> {
+    if (this.isLooking) return;
+    this.isLooking = true;
+    await this.look().finally(() => (this.isLooking = false));
   }
 
   onModuleDestroy(): void {
