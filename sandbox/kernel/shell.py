@@ -5,23 +5,23 @@ import warnings
 from typing import Any, NoReturn
 
 import IPython
-from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
 from . import texts
 from .displays import Outputs, Publisher, ResultHook
+from .history import Forgetful
 
 _FORMATS = ["text/plain", "text/markdown", "image/png", "image/jpeg"]
 
 
-class Shell(InteractiveShell):
+class Shell(Forgetful):
     displayhook_class = Type(ResultHook)
     display_pub_class = Type(Publisher)
     outputs: Outputs
 
     # Child processes write to our own descriptors; a pseudo terminal would only add colours.
-    system = InteractiveShell.system_raw
+    system = Forgetful.system_raw
 
     def enable_gui(self, gui: Any = None) -> None:
         pass
@@ -71,6 +71,7 @@ def make_shell(outputs: Outputs) -> Shell:
     config.InteractiveShell.autoindent = False
     config.DisplayFormatter.active_types = _FORMATS
     shell = Shell.instance(config=config)
+    shell.forget_outputs()
     shell.outputs = outputs
     shell.displayhook.outputs = outputs
     shell.display_pub.outputs = outputs

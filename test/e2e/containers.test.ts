@@ -1,5 +1,5 @@
 /** Containers: everything but Run Code, in a real n8n. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { byId, CONTINUE, textFile, useBench } from './support/nodes.js';
 import { inlineFile, type Node } from './support/workflow.js';
 
@@ -176,14 +176,12 @@ describe('what cannot be done', () => {
   });
 
   it('is told for a wrong key and for a server that is not there', async () => {
-    const wrong = async (data: object) => ({
-      credentials: {
-        codeInterpreterApi: {
-          id: await n8n.addCredential('wrong', 'codeInterpreterApi', { ...data }),
-          name: 'wrong',
-        },
-      },
-    });
+    const wrong = async (data: object) => {
+      const id = await n8n.addCredential('wrong', 'codeInterpreterApi', { ...data });
+      // The editor chooses the newest one for a new node.
+      onTestFinished(() => n8n.removeCredential(id));
+      return { credentials: { codeInterpreterApi: { id, name: 'wrong' } } };
+    };
     const list = (settings: object): Node => container('List', 'getMany', {}, settings);
     const key = await run([{ json: {} }], list(await wrong({ baseUrl: serverUrl, apiKey: 'sk-wrong' })));
     expect(key.error).toMatchObject({

@@ -146,6 +146,23 @@ class Output(SandboxTest):
         self.assertIn("output_truncated", result.notices())
         self.assertLess(len(result.events), 20_000)
 
+    def test_what_was_shown_is_not_kept(self) -> None:
+        resident = "int(open('/proc/self/statm').read().split()[1]) * 4096"
+        kinds = {
+            "printed": ("for _ in range(5_000): print('x' * 20_000)", 1),
+            "told": ("import sys\nfor _ in range(5_000): _n = sys.stderr.write('y' * 20_000)", 1),
+            "results": ("class Wide:\n    def __repr__(self): return 'z' * 5_000_000\nWide()", 12),
+            "raised": ("raise ValueError('w' * 500_000)", 100),
+        }
+        for name, (code, rounds) in kinds.items():
+            with self.subTest(name=name):
+                self.client.run(code)
+                before = int(self.client.run(resident).text("result"))
+                for _ in range(rounds):
+                    self.client.run(code)
+                grown = int(self.client.run(resident).text("result")) - before
+                self.assertLess(grown, 30_000_000)
+
     def test_broken_descriptors(self) -> None:
         for code in (
             "import os; [os.close(i) for i in (0, 1, 2)]",

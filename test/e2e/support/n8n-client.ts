@@ -144,6 +144,10 @@ export class N8n {
     return (await this.ok<{ id: string }>('POST', '/rest/credentials', { name, type, data })).id;
   }
 
+  async removeCredential(id: string): Promise<void> {
+    await this.ok('DELETE', `/rest/credentials/${id}`);
+  }
+
   async save(workflow: Workflow): Promise<{ id: string; versionId: string }> {
     // n8n 1 wants to be told that it does not start by itself.
     return await this.ok('POST', '/rest/workflows', { active: false, ...workflow });
