@@ -78,7 +78,7 @@ const TABLE: Readonly<Record<string, Access>> = {
   'GET /files/:file_id/links': 'project',
   'DELETE /files/:file_id/links/:link_id': 'project',
   'GET /links/:token': 'public',
-  'GET /links/:token/*': 'public',
+  'GET /links/:token/:name': 'public',
 
   'GET /models': 'project',
   'GET /models/*': 'project',

@@ -40,7 +40,7 @@ export class OpenLinkController {
   }
 
   /** The name makes browsers and people see what it is; any will do. */
-  @Get(':token/*')
+  @Get(':token/:name')
   named(
     @Param('token') token: string,
     @Req() request: FastifyRequest,
