@@ -71,7 +71,6 @@ def make_shell(outputs: Outputs) -> Shell:
     config.InteractiveShell.autoindent = False
     config.DisplayFormatter.active_types = _FORMATS
     shell = Shell.instance(config=config)
-    shell.forget_outputs()
     shell.outputs = outputs
     shell.displayhook.outputs = outputs
     shell.display_pub.outputs = outputs

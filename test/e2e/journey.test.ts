@@ -142,7 +142,7 @@ async function mailOf(subject: string): Promise<ParsedMail> {
   );
   if (mails.length !== 1) {
     throw new Error(
-      `${mails.length} mails about “${subject}”; there are: ${receiver.mails.map((mail) => mail.subject).join()}`,
+      `${mails.length} mails about “${subject}”; there are: ${receiver.mails.map((mail) => `${mail.subject}: ${mail.text}`).join()}`,
     );
   }
   return mails[0]!;

@@ -7,6 +7,10 @@ from client import Client, Result
 from harness import GVISOR, SandboxTest
 
 
+_RESIDENT = "int(open('/proc/self/statm').read().split()[1]) * 4096"
+"""Bytes of the kernel."""
+
+
 class Ladder(SandboxTest):
     def test_timeout_keeps_state(self) -> None:
         self.client.run("kept = 5")
@@ -147,7 +151,6 @@ class Output(SandboxTest):
         self.assertLess(len(result.events), 20_000)
 
     def test_what_was_shown_is_not_kept(self) -> None:
-        resident = "int(open('/proc/self/statm').read().split()[1]) * 4096"
         kinds = {
             "printed": ("for _ in range(5_000): print('x' * 20_000)", 1),
             "told": ("import sys\nfor _ in range(5_000): _n = sys.stderr.write('y' * 20_000)", 1),
@@ -157,11 +160,36 @@ class Output(SandboxTest):
         for name, (code, rounds) in kinds.items():
             with self.subTest(name=name):
                 self.client.run(code)
-                before = int(self.client.run(resident).text("result"))
+                before = int(self.client.run(_RESIDENT).text("result"))
                 for _ in range(rounds):
                     self.client.run(code)
-                grown = int(self.client.run(resident).text("result")) - before
+                grown = int(self.client.run(_RESIDENT).text("result")) - before
                 self.assertLess(grown, 30_000_000)
+
+    def test_programs_are_kept_up_to_a_size(self) -> None:
+        cell = int(self.client.run("len(In)").text("result"))
+        self.client.run("def early(value):\n    return 1 / value")
+        for number in range(4):
+            self.long_program(number)
+        before = int(self.client.run(_RESIDENT).text("result"))
+        for number in range(20):
+            self.long_program(number)
+        grown = int(self.client.run(_RESIDENT).text("result")) - before
+        self.assertLess(grown, 30_000_000)
+        # What has gone is empty, and nothing else has changed its place.
+        told = self.client.run(f"In[{cell}], '_i{cell}' in globals(), In[-1][:3]").text("result")
+        self.assertEqual(told, "('', False, 'In[')")
+        [error] = self.client.run("early(0)").of("error")
+        self.assertEqual(error["name"], "ZeroDivisionError")
+        self.assertIn(f"In[{cell}], line 2, in early", error["traceback"])
+        self.client.run("%reset -f")
+        self.client.run("after = 1")
+        self.assertEqual(self.client.run("In[-2], after").text("result"), "('after = 1', 1)")
+
+    def long_program(self, number: int) -> None:
+        lines = ("x" * 99 + "\n") * 30_000
+        result = self.client.run_long(f"number = {number}\ntext = '''{lines}'''\nlen(text)", timeout_ms=60_000)
+        self.assertEqual(result.text("result"), "3000000")
 
     def test_broken_descriptors(self) -> None:
         for code in (
