@@ -64,6 +64,8 @@ class Room(Protocol):
 
     def left_processes(self) -> int: ...
 
+    def end_started(self) -> bool: ...
+
 
 class Execution:
     def __init__(self, room: Room, host: Host, identifier: int, limits: Limits, over: Callable[[], None]) -> None:
@@ -158,6 +160,9 @@ class Execution:
                 if header.get("id") != self._id or self._state != "running":
                     return False
                 self._room.kernel.finished()
+                if self._cause is not None and not self._room.end_started():
+                    self._lose_state(self._cause)
+                    return True
                 self._notices.stopped(self._cause, self._state_lost)
                 self._finish(self._cause or "completed")
                 return True

@@ -205,9 +205,13 @@ class KernelKeeper:
         """0 where there is none."""
         return 0 if self._process is None else self._process.pid
 
-    def left_processes(self, known: set[int]) -> int:
+    def left_processes(self, known: set[int]) -> set[int]:
         """Processes of user code beside the kernel itself; `known` are pids that are none."""
-        return sum(1 for _pid in processes.of_user(self._options.uid, known | {self.pid}))
+        return set(processes.of_user(self._options.uid, known | {self.pid}))
+
+    def end_others(self, known: set[int]) -> bool:
+        """Ends every process of user code but the kernel and the `known`; False if some go on."""
+        return processes.end_others(self._options.uid, known | {self.pid})
 
     def reaped(self, pid: int, status: int) -> None:
         process = self._process

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator
 
 _KILL_SECONDS = 5.0
+_END_SECONDS = 0.5
 
 
 def of_user(uid: int, known: Collection[int] = ()) -> Iterator[int]:
@@ -42,6 +43,22 @@ def send_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     except ProcessLookupError:
         send(pid, number)
+
+
+def end_others(uid: int, known: Collection[int]) -> bool:
+    """SIGKILL to everything of `uid` but the `known`; False if some go on, as a fork bomb may.
+
+    None is stopped first: gVisor (20240729) sends SIGHUP to the whole group of a stopped process that ends, the
+    kernel among them.
+    """
+    deadline = time.monotonic() + _END_SECONDS
+    while found := list(of_user(uid, known)):
+        if time.monotonic() > deadline:
+            return False
+        for pid in found:
+            send(pid, signal.SIGKILL)
+        time.sleep(0.001)
+    return True
 
 
 def kill_all(uid: int) -> bool:

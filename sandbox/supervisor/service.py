@@ -36,6 +36,8 @@ class Service:
         self.watch = MemoryWatch(loop, Meter(options.uid), options.memory_bytes, self._memory_exceeded)
         self.entries = EntryWatch(loop, self.scanner, options.max_entries, self._entries_exceeded)
         self.pressure = Pressure(options.uid, options.scratch.split(":"))
+        self._left: set[int] = set()
+        """Pids of user code that the last execution left."""
         self._execution: Execution | None = None
         self._executor: Connection | None = None
         self._configuring = False
@@ -84,9 +86,16 @@ class Service:
         self.scanner.empty(self._options.scratch.split(":"))
 
     def left_processes(self) -> int:
-        """Processes of user code beside the kernel."""
-        ours = {os.getpid()} | self._pool.pids() | self.scanner.pids()
-        return self.kernel.left_processes(ours | self.pressure.dying)
+        """Processes of user code beside the kernel, which may go on from now on."""
+        self._left = self.kernel.left_processes(self._our_pids() | self.pressure.dying)
+        return len(self._left)
+
+    def end_started(self) -> bool:
+        """Ends what was started since the last execution was over; False if that cannot be done."""
+        return self.kernel.end_others(self._our_pids() | self._left)
+
+    def _our_pids(self) -> set[int]:
+        return {os.getpid()} | self._pool.pids() | self.scanner.pids()
 
     def _accept(self, _events: int) -> None:
         try:

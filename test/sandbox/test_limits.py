@@ -102,6 +102,14 @@ class Ladder(SandboxTest):
         self.client.ask("restart")
         self.assertEqual(self.client.run("1").notices(), [])
 
+    def test_stopped_code_takes_along_what_it_started(self) -> None:
+        sleep = "subprocess.Popen(['sleep', '300'], start_new_session=True)"
+        self.client.run(f"import subprocess\nearlier = {sleep}")
+        result = self.client.run(f"started = {sleep}\nwhile True: pass", timeout_ms=500)
+        self.assertEqual((result.done["status"], result.done["state_lost"]), ("timed_out", False))
+        self.assertEqual(self.client.run("started.wait(5), earlier.poll()").text("result"), "(-9, None)")
+        self.client.ask("restart")
+
     def test_output_after_the_end_is_dropped(self) -> None:
         self.client.run("import subprocess\nsubprocess.Popen('sleep 0.2; echo late', shell=True);")
         time.sleep(0.6)
