@@ -25,7 +25,7 @@ export function machine(): Readonly<Record<string, unknown>> {
     kernel: release(),
     node: process.version,
     docker: said('docker', '--host', dockerHost, 'version', '--format', '{{.Server.Version}}'),
-    runsc: said('runsc', '--version').split('\n')[0],
+    runsc: /^runsc: (\S+)/m.exec(said('scripts/engine', 'status'))?.[1] ?? 'unknown',
     image,
     commit: said('git', 'rev-parse', '--short', 'HEAD'),
     changed_files: said('git', 'status', '--porcelain', '--', 'orchestrator', 'sandbox')

@@ -80,6 +80,14 @@ step() {
 # hash_of_stdin: the first 12 hex digits are enough for tags and names.
 short_hash() { sha256sum | cut -c 1-12; }
 
+# store_dir: where things lie that took long to make, for other clones as well if the user has a cache.
+store_dir() {
+  local store=$CACHE_DIR
+  if ! mkdir -p "$store" 2>/dev/null || [ ! -w "$store" ]; then store=$DATA_DIR/engine/build; fi
+  mkdir -p "$store"
+  printf '%s\n' "$store"
+}
+
 # python_bin: the system's interpreter first, because version managers put slow shims on PATH.
 python_bin() {
   local candidate

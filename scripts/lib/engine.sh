@@ -8,8 +8,6 @@
 # RUN_DIR is short on purpose. A Unix socket's path may have 107 bytes at most, and a clone can lie
 # in a deep folder, so its name is a hash of ENGINE_DIR.
 
-MIN_RUNSC=20240729
-
 ENGINE_DIR="${CI_ENGINE_DIR:-$DATA_DIR/engine}"
 case "$ENGINE_DIR" in /*) ;; *) ENGINE_DIR="$PWD/$ENGINE_DIR" ;; esac
 RUN_DIR="${CI_ENGINE_RUN_DIR:-/run/code-interpreter-$(printf '%s' "$ENGINE_DIR" | short_hash)}"
@@ -19,6 +17,9 @@ CGROUP_PARENT="/$(basename "$RUN_DIR")"
 RUNTIME_WRAPPER="$ROOT_DIR/sandbox/runtime/code-interpreter-runtime"
 ENV_FILE="$ENGINE_DIR/env"
 
+# shellcheck source-path=SCRIPTDIR source=runsc.sh
+. "$ROOT_DIR/scripts/lib/runsc.sh"
+
 # --- which engine -----------------------------------------------------------------------------
 
 engine_answers() { timeout 5 docker --host "$ENGINE_HOST" version --format '{{.Server.Version}}' >/dev/null 2>&1; }
@@ -27,42 +28,24 @@ engine_is_busy() { [ -n "$(timeout 10 docker --host "$ENGINE_HOST" ps -q 2>/dev/
 
 engine_at_hand_has_runtime() {
   [ -z "${CI_ENGINE_PRIVATE:-}" ] || return 1
+  # Whoever works with the private one has its name in the environment.
+  [ "${DOCKER_HOST:-}" != "$ENGINE_HOST" ] || return 1
   have docker || return 1
   timeout 10 docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q "\"$RUNTIME_NAME\""
 }
 
 # --- prerequisites ----------------------------------------------------------------------------
 
-runsc_bin() {
-  local candidate
-  for candidate in "${CI_RUNSC:-}" "$(command -v runsc || true)" /usr/local/bin/runsc /usr/bin/runsc; do
-    if [ -n "$candidate" ] && [ -x "$candidate" ]; then
-      printf '%s\n' "$candidate"
-      return 0
-    fi
-  done
-  return 1
-}
-
-# runsc_date FILE: 20240729 out of "runsc version release-20240729.0" or "0.0~20240729.0".
-runsc_date() { "$1" --version 2>/dev/null | grep -oE '20[0-9]{6}' | head -n 1; }
-
-runsc_is_good() {
-  local bin date
-  bin=$(runsc_bin) || return 1
-  date=$(runsc_date "$bin")
-  [ -n "$date" ] && [ "$date" -ge "$MIN_RUNSC" ]
-}
-
 print_manual_setup() {
   printf '%s\n' "${_red}error:${_off} $1" >&2
   cat >&2 <<MANUAL
   There are two ways:
-  1. On Debian 12 or newer, run this as root; it installs the packages docker.io and runsc and
-     starts an engine of its own under $ENGINE_DIR:
+  1. On Debian 12 or newer, run this as root; it installs the package docker.io, builds or installs
+     gVisor, and starts an engine of its own under $ENGINE_DIR:
        sudo scripts/engine up
-  2. With a Docker engine of your own: install gVisor's runsc, release $MIN_RUNSC or newer, into
-     /usr/local/bin, add this to /etc/docker/daemon.json, and restart the daemon:
+  2. With a Docker engine of your own: install gVisor's runsc, the newest release
+     (https://gvisor.dev/docs/user_guide/install; $MIN_RUNSC at least), into /usr/local/bin, add this
+     to /etc/docker/daemon.json, and restart the daemon:
        {"runtimes": {"$RUNTIME_NAME": {"path": "$RUNTIME_WRAPPER"}}}
        sudo systemctl restart docker
      then run this again as a user who may talk to that engine.
@@ -74,7 +57,7 @@ install_prerequisites() {
   local log="$ENGINE_DIR/install.log" wanted=()
   have dockerd && have containerd && have docker || wanted+=(docker.io)
   python_bin >/dev/null || wanted+=(python3)
-  if [ ${#wanted[@]} -eq 0 ] && runsc_is_good; then return 0; fi
+  if [ ${#wanted[@]} -eq 0 ]; then return 0; fi
   on_debian_as_root || print_manual_setup \
     'there is no Docker engine with gVisor here, and only root on Debian or Ubuntu can have one installed'
   if [ ${#wanted[@]} -gt 0 ]; then
@@ -84,29 +67,6 @@ install_prerequisites() {
   fi
   # Debian 13 moved the client into a package of its own.
   have docker || apt_install "$log" "Docker's command line client" docker-cli
-  runsc_is_good || install_runsc "$log"
-}
-
-install_runsc() {
-  local log=$1 candidate codename mirror
-  apt_update_once "$log"
-  candidate=$(apt_candidate runsc | grep -oE '20[0-9]{6}' | head -n 1 || true)
-  if [ "${candidate:-0}" -ge "$MIN_RUNSC" ]; then
-    apt_install "$log" 'gVisor, the kernel between user code and this machine' runsc
-  else
-    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
-    mirror=$(debian_mirror)
-    [ -n "$mirror" ] || print_manual_setup 'the runsc of this release is too old, and its apt sources name no Debian mirror'
-    # This release's runsc is too old for current kernels. Backports has a newer one; the suite is
-    # not automatic, so nothing else of it gets installed.
-    printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: %s\n' \
-      "$mirror" "$codename" /usr/share/keyrings/debian-archive-keyring.gpg \
-      >/etc/apt/sources.list.d/code-interpreter-backports.sources
-    APT_UPDATED=''
-    apt_install "$log" "gVisor, the kernel between user code and this machine (from $codename-backports)" \
-      -t "$codename-backports" runsc
-  fi
-  runsc_is_good || print_manual_setup "the package runsc is older than $MIN_RUNSC"
 }
 
 # --- processes --------------------------------------------------------------------------------
@@ -159,11 +119,12 @@ stop_pid() {
 }
 
 # launch NAME COMMAND...: a daemon in a session of its own, so that Ctrl-C in a terminal does not
-# reach it; without our lock's descriptor, so that the lock ends with us.
+# reach it; without our lock's descriptor, so that the lock ends with us. Our runtime is their child, and
+# runs what CI_RUNSC names.
 launch() {
   local name=$1
   shift
-  setsid "$@" </dev/null >>"$ENGINE_DIR/$name.log" 2>&1 9>&- &
+  setsid env CI_RUNSC="$RUNSC_LINK" "$@" </dev/null >>"$ENGINE_DIR/$name.log" 2>&1 9>&- &
   # In one step: whoever reads it meanwhile finds the old one or the new one.
   printf '%s\n' "$!" >"$RUN_DIR/$name.pid.new"
   mv -f "$RUN_DIR/$name.pid.new" "$RUN_DIR/$name.pid"
@@ -235,7 +196,7 @@ daemon_config() {
   "live-restore": true,
   "runtimes": {
     $(json_string "$RUNTIME_NAME"): {"path": $(json_string "$RUNTIME_WRAPPER")},
-    "runsc": {"path": $(json_string "$(runsc_bin)"), "runtimeArgs": ["--platform=systrap", "--network=none"]}
+    "runsc": {"path": $(json_string "$RUNSC_LINK"), "runtimeArgs": ["--platform=systrap", "--network=none"]}
   }
 }
 JSON

@@ -112,7 +112,9 @@ class Attacks(SandboxTest):
         self.assertEqual(self.run_text(code % self.others()), "")
 
     def test_nothing_secret_to_read(self) -> None:
-        text = self.run_text("print(open('/proc/1/environ', 'rb').read())") if GVISOR else ""
+        # A current gVisor does not open it, that of 2024 does.
+        code = "try: print(open('/proc/1/environ', 'rb').read())\nexcept PermissionError: pass"
+        text = self.run_text(code) if GVISOR else ""
         for word in ("TOKEN", "SECRET", "KEY=", "PASSWORD"):
             self.assertNotIn(word, text.upper())
 

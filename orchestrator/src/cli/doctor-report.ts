@@ -1,14 +1,14 @@
 /** What the doctor found, and the table it prints. */
 
-/** `off`: does not run now, and nothing is wrong with that. */
-export type State = 'ok' | 'off' | 'problem';
+/** `off`: does not run now, and nothing is wrong with that. `note`: works, and could be better. */
+export type State = 'ok' | 'off' | 'note' | 'problem';
 
 export interface Finding {
   readonly name: string;
   readonly state: State;
   /** One sentence. */
   readonly says: string;
-  /** The command that repairs a problem, or starts what is off. */
+  /** The command that repairs a problem, starts what is off, or makes it better. */
   readonly repair?: string;
 }
 
@@ -17,6 +17,13 @@ export const ok = (name: string, says: string): Finding => ({ name, state: 'ok',
 export const off = (name: string, says: string, repair: string): Finding => ({
   name,
   state: 'off',
+  says,
+  repair,
+});
+
+export const note = (name: string, says: string, repair: string): Finding => ({
+  name,
+  state: 'note',
   says,
   repair,
 });

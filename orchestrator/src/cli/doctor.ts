@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseEnv } from '../config/env.js';
 import type { Env } from '../config/env.schema.js';
 import { checkDatabase } from './doctor-database.js';
+import { checkGvisor } from './doctor-gvisor.js';
 import { checkDisk, checkKeys, checkMemory, checkNode } from './doctor-host.js';
 import { type Finding, formatReport, guarded, ok, problem } from './doctor-report.js';
 import { checkSandboxes } from './doctor-sandbox.js';
@@ -25,6 +26,7 @@ async function examine(): Promise<Finding[]> {
     finding,
     ...checkNode(),
     ...(await guarded('engine', 'npm run setup', () => checkSandboxes(env, dataDir))),
+    ...(await guarded('gVisor', 'scripts/engine runsc', () => checkGvisor(process.env['RUNSC_IN_USE']))),
     ...(await guarded('database', 'npm run setup', () => checkDatabase(env, dataDir))),
     ...(await guarded('disk', 'df -h', async () => checkDisk(dataDir, env.DISK_FLOOR_BYTES))),
     ...(await guarded('memory', 'free -h', async () => checkMemory(env))),
