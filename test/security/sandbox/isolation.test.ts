@@ -156,6 +156,10 @@ answer({
 class Vector(ctypes.Structure): _fields_ = [('base', ctypes.c_void_p), ('length', ctypes.c_size_t)]
 room = ctypes.create_string_buffer(8)
 local, remote = Vector(ctypes.addressof(room), 8), Vector(0x400000, 8)
+def descriptors(pid):
+    try: names = os.listdir(f'/proc/{pid}/fd')
+    except PermissionError: return os.listdir(f'/proc/{pid}/fdinfo')  # not even their targets are told
+    return [fd for fd in names if os.stat(f'/proc/{pid}/fd/{fd}').st_mode & 0o170666 != 0o020666]
 found = {}
 own = os.getpid()
 for pid in [int(p) for p in os.listdir('/proc') if p.isdigit()]:
@@ -169,7 +173,7 @@ for pid in [int(p) for p in os.listdir('/proc') if p.isdigit()]:
         f'writev {pid}': system('process_vm_writev', pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0),
         f'mem {pid}': outcome(lambda: open(f'/proc/{pid}/mem', 'r+b')),
         **{f'fd {pid} {fd}': outcome(lambda: os.close(os.open(f'/proc/{pid}/fd/{fd}', os.O_WRONLY | os.O_NONBLOCK)))
-           for fd in os.listdir(f'/proc/{pid}/fd') if os.stat(f'/proc/{pid}/fd/{fd}').st_mode & 0o170666 != 0o020666},
+           for fd in descriptors(pid)},
         f'kill {pid}': outcome(lambda: os.kill(pid, 9)),
         f'stop {pid}': outcome(lambda: os.kill(pid, 19)),
         f'pidfd {pid}': system('syscall', 438, system('syscall', 434, pid, 0) or -1, 3, 0),
