@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs as root inside the build of the packages image, after install.sh: makes it fit for hostile
-# guests and for charts. Apart from install.sh because that takes minutes.
+# Runs as root in the container of the packages image, after install.sh: makes it fit for hostile guests and
+# for charts.
 set -eu
-cd /build
+cd "$(dirname "$0")"
 export LANG=C.UTF-8
 
 # --- fonts and matplotlib. Its cache directory is the user's, and in a fresh sandbox always empty;
@@ -27,6 +27,7 @@ install -m 644 EXTERNALLY-MANAGED "$(python3 -c 'import sysconfig; print(sysconf
 
 # --- nothing with set-user-ID, no caches, no documentation, no addresses of mirrors
 find / -xdev -type f -perm /6000 -exec chmod a-s {} +
-rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /tmp/* /root/.cache \
+find /tmp -mindepth 1 -maxdepth 1 ! -path "$PWD" -exec rm -rf {} +
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* /root/.cache \
   /usr/share/doc/* /usr/share/man/* /usr/share/info/* /usr/share/lintian
 rm -f /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/machine-id

@@ -63,7 +63,8 @@ step() {
     sleep 0.2
     if [ $(($(now_ms) - begin)) -ge $(((shown + 1) * 10000)) ]; then
       shown=$((shown + 1))
-      note "$((shown * 10)) s ... $(tail -n 1 "$log" 2>/dev/null | tr -d '\r' | cut -c 1-100)"
+      # Others may be at work beside it.
+      note "${title%% (*}: $((shown * 10)) s ... $(tail -n 1 "$log" 2>/dev/null | tr -d '\r' | cut -c 1-100)"
     fi
   done
   wait "$pid" || status=$?

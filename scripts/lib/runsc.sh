@@ -150,24 +150,23 @@ make_runsc() {
   rm -rf "$RUNSC_BUILD_FAILED" "$DATA_DIR/go-venv"
 }
 
-# compile_runsc GO STORE NAME: go.sum says what each module must be. The name of the release is set because
+# compile_runsc GO STORE NAME: behind the rest of the set-up, which has gaps enough. go.sum says what each module must be. The name of the release is set because
 # checkpoints are restored by the same release only, and say so by this name.
 compile_runsc() (
   go=$1 store=$2 name=$3
-  # What a killed build left; one builds at a time. Modules are read-only.
-  leave_nothing() { chmod -R u+w "$store"/gvisor.* && rm -rf "$store"/gvisor.*; } 2>/dev/null
-  trap leave_nothing EXIT
-  leave_nothing || true
-  work=$(mktemp -d "$store/gvisor.XXXXXX") || exit
-  cp "$GVISOR_DIR"/go.mod "$GVISOR_DIR"/go.sum "$work/" && cd "$work" || exit
+  # One builds at a time; what a killed build left is gone on with.
+  work=$store/gvisor.work
+  mkdir -p "$work" && cp "$GVISOR_DIR"/go.mod "$GVISOR_DIR"/go.sum "$work/" && cd "$work" || exit
   env GOFLAGS=-mod=readonly GOWORK=off GOTOOLCHAIN=local CGO_ENABLED=0 GOOS=linux GOARCH= GOROOT= \
     GOPATH="$work/go" GOMODCACHE="$work/go/mod" GOCACHE="$work/cache" GOTMPDIR="$work" \
-    timeout 1800 "$go" build -trimpath -buildvcs=false \
+    nice -n 10 timeout 1800 "$go" build -trimpath -buildvcs=false \
     -ldflags "-s -w -X gvisor.dev/gvisor/runsc/version.version=$(runsc_release)" \
     -o "$work/runsc" gvisor.dev/gvisor/runsc || exit
   runsc_works "$work/runsc" || exit
   find "$store" -maxdepth 1 -name 'runsc-release-*' -delete
   mv "$work/runsc" "$store/$name"
+  # Go makes the folders of modules read-only.
+  chmod -R u+w "$work" && rm -rf "$work"
 )
 
 # find_go: a Go that is new enough, of this machine or from the package index.
