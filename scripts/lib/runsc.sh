@@ -159,7 +159,7 @@ compile_runsc() (
   mkdir -p "$work" && cp "$GVISOR_DIR"/go.mod "$GVISOR_DIR"/go.sum "$work/" && cd "$work" || exit
   env GOFLAGS=-mod=readonly GOWORK=off GOTOOLCHAIN=local CGO_ENABLED=0 GOOS=linux GOARCH= GOROOT= \
     GOPATH="$work/go" GOMODCACHE="$work/go/mod" GOCACHE="$work/cache" GOTMPDIR="$work" \
-    nice -n 10 timeout 1800 "$go" build -trimpath -buildvcs=false \
+    nice -n 10 timeout 1800 "$go" build -trimpath -buildvcs=false -gcflags=all=-dwarf=false \
     -ldflags "-s -w -X gvisor.dev/gvisor/runsc/version.version=$(runsc_release)" \
     -o "$work/runsc" gvisor.dev/gvisor/runsc || exit
   runsc_works "$work/runsc" || exit
