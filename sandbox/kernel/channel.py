@@ -11,6 +11,8 @@ import select
 import struct
 import termios
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .interrupts import Interrupts
@@ -31,6 +33,7 @@ class Channel:
         self._interrupts = interrupts
         self._lock = threading.Lock()
         self._held = b""
+        self._muted = False
         os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
@@ -42,7 +45,7 @@ class Channel:
 
     def send(self, header: Header, payload: bytes | memoryview = b"") -> None:
         """Whole or not at all: SIGINT waits, other threads wait. In a forked child nothing happens."""
-        if self._fd < 0:
+        if self._fd < 0 or self._muted:
             return
         frame = _frame(header, payload)
         with self._interrupts.deferred(), self._lock:
@@ -56,8 +59,19 @@ class Channel:
 
     def hold(self, header: Header, payload: bytes) -> None:
         """Goes out in front of the next frame: one message less to wake up for."""
+        if self._muted:
+            return
         with self._interrupts.deferred(), self._lock:
             self._held += _frame(header, payload)
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Nothing is sent in here: nobody asked for it."""
+        self._muted = True
+        try:
+            yield
+        finally:
+            self._muted = False
 
     def send_pieces(self, header: Header, payload: bytes) -> None:
         """A payload of any length, with `more` on all frames but the last. One after the other."""
@@ -68,7 +82,7 @@ class Channel:
 
     def seen(self, receipts: int) -> bool:
         """Whether that many `seen` frames have arrived. They are read, and ignored, after the cell."""
-        if self._fd < 0:
+        if self._fd < 0 or self._muted:
             return True
         waiting = array.array("i", [0])
         fcntl.ioctl(self._fd, termios.FIONREAD, waiting)

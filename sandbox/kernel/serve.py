@@ -3,13 +3,14 @@
 import contextlib
 import faulthandler
 import importlib
+import linecache
 import os
 import site
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import inputs
+from . import inputs, warmup
 from .channel import Channel, Header
 from .imports import when_imported
 from .interrupts import Interrupts
@@ -50,6 +51,7 @@ class Kernel:
         when_imported("matplotlib", self._install_figures)
         self._preload(preload)
         self._open_user_paths()
+        self._warm_up()
 
     def handle(self, header: Header, payload: bytes) -> None:
         match header.get("t"):
@@ -151,6 +153,13 @@ class Kernel:
                 importlib.import_module(name)
             except (Exception, SystemExit) as error:
                 print(f"kernel: {name} was not imported: {error!r}", file=sys.__stderr__)
+
+    def _warm_up(self) -> None:
+        known = frozenset(linecache.cache)
+        with self._channel.muted():
+            for header, code in warmup.programs():
+                self._execute(header, code, b"")
+        warmup.forget(self._shell, known)
 
     def _install_figures(self) -> None:
         # A user's own package of that name has no figures that we know.

@@ -114,7 +114,10 @@ function endContract({ harness, driver, fresh }: Bench): void {
       expect(await codeOf(sandbox.listFiles())).toBe('gone');
       expect(await codeOf(sandbox.claim())).toBe('gone');
       expect(await codeOf(sandbox.restart())).toBe('gone');
-      expect(await codeOf(run(sandbox, dialect.print('x')))).toBe('gone');
+      await expect(run(sandbox, dialect.print('x'))).rejects.toMatchObject({
+        code: 'gone',
+        neverBegun: true,
+      });
       expect(await codeOf(driver().attach(sandbox.id))).toBe('gone');
     });
 

@@ -62,6 +62,7 @@ export type FinishedRun = Extract<RunEvent, { type: 'finished' }>;
 const HEARTBEAT_MS = 15_000;
 /** `last_active_at` is told in seconds; a short execution need not write it a second time. */
 const JUST_NOW_MS = 1_000;
+const SANDBOXES_ENDED = 'Two sandboxes ended before they began this code. Please run it again.';
 /** Milliseconds that storing the files of a short execution may take; a longer one may take as long as its code. */
 const IMPORT_MS = 60_000;
 
@@ -174,10 +175,21 @@ export class ExecutionRun {
     if (idleMs >= JUST_NOW_MS) await this.beat();
   }
 
+  /** Again in another one when the sandbox turned out to have died before this. */
   private async onSandbox(): Promise<void> {
-    const lease = await this.parts.bindings.lease(this.container);
+    const { bindings } = this.parts;
+    const lease = await bindings.lease(this.container);
+    if (await this.runOn(lease, lease.stateLost)) return;
+    this.logger.warn({ executionId: this.row.id }, 'a sandbox was dead before it was used again');
+    const another = await bindings.lease(this.container);
+    // Code that ran in the dead one before this has left nothing.
+    if (!(await this.runOn(another, !lease.isFresh))) throw new SandboxError('gone', SANDBOXES_ENDED);
+  }
+
+  /** False when the sandbox had ended before it began the code, and nothing has happened. */
+  private async runOn(lease: Lease, stateLost: boolean): Promise<boolean> {
     try {
-      if (lease.stateLost) {
+      if (stateLost) {
         this.stateLost = true;
         this.note(STATE_LOST);
       }
@@ -185,12 +197,19 @@ export class ExecutionRun {
       if (this.row.status === 'queued') await this.parts.executions.markRunning(this.row.id);
       // Until all of it is stored, the sandbox holds more than the records; whatever happens in between.
       const settled = lease.markDirty();
-      for await (const event of lease.sandbox.execute(this.code, this.limits())) await this.observe(event);
+      try {
+        for await (const event of lease.sandbox.execute(this.code, this.limits())) await this.observe(event);
+      } catch (error) {
+        const isUntold = this.outputs.list().length === 0;
+        if (isUntold && error instanceof SandboxError && error.neverBegun) return false;
+        throw error;
+      }
       await this.copyImagesIn();
       const report = await this.importFiles(lease);
       this.files = report.files;
       if (report.left.length > 0) this.note(leftNotice(report.left));
       if (!isWorthAnotherTry(report)) settled();
+      return true;
     } finally {
       lease.release();
     }

@@ -22,8 +22,8 @@ import { ContainerRepository, type ContainerRow } from './container.repository.j
 import { ContainerMemory } from './container-memory.js';
 import { isRefusal, SandboxFiles } from './sandbox-files.js';
 
-/** Milliseconds without use after which a sandbox is asked whether it lives before it is used again. */
-const PING_AFTER_MS = 1_000;
+/** Sandboxes that may turn out dead, one after the other, before a client is told. */
+const MAX_DEAD = 8;
 /** Milliseconds that comparing a whole tree with the records may take. */
 const RECONCILE_MS = 60_000;
 /** The same when memory is short, or the process ends. */
@@ -32,7 +32,7 @@ const HASTY_RECONCILE_MS = 10_000;
 interface Binding {
   readonly target: ImportTarget;
   readonly sandbox: Sandbox;
-  /** What uses it now: executions, files on their way in, a question whether it lives. */
+  /** What uses it now: executions, files on their way in, a comparison with the records. */
   users: number;
   lastUsedMs: number;
   /** Changes with each execution; clean when the last one that was begun is stored. */
@@ -46,6 +46,8 @@ export interface Lease {
   readonly sandbox: Sandbox;
   /** The container had another sandbox before: its variables are gone. */
   readonly stateLost: boolean;
+  /** It has run nothing yet. */
+  readonly isFresh: boolean;
   /** Paths of files of the container that this fresh sandbox has no room for. */
   readonly missing: readonly string[];
   /** Called before code runs. What it returns is called when all that the code left is stored. */
@@ -81,14 +83,17 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
   /** A sandbox for this container, with all its files; called before each execution. */
   async lease(row: ContainerRow): Promise<Lease> {
     return this.mutex.run(row.id, async () => {
-      const known = await this.alive(row.id);
-      const bound = known ? { binding: known, stateLost: false, missing: [] } : await this.bind(row.id);
-      const { binding, stateLost, missing } = bound;
+      const known = await this.settled(row.id);
+      const bound = known
+        ? { binding: known, stateLost: false, isFresh: false, missing: [] }
+        : await this.bind(row.id);
+      const { binding, stateLost, isFresh, missing } = bound;
       const done = this.use(binding);
       return {
         target: binding.target,
         sandbox: binding.sandbox,
         stateLost,
+        isFresh,
         missing,
         markDirty: () => markDirty(binding),
         release: done,
@@ -236,16 +241,16 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     };
   }
 
-  /** The binding if its sandbox answers, with all its files stored; one that does not is put away. */
-  private async alive(containerId: string): Promise<Binding | undefined> {
+  /**
+   * The binding, with all its files stored; one whose sandbox does not answer is put away. Nobody asks a sandbox
+   * whether it lives: its end is told, and code that it has not begun is run in another one.
+   */
+  private async settled(containerId: string): Promise<Binding | undefined> {
     const binding = this.bindings.get(containerId);
-    if (!binding || binding.users > 0) return binding;
-    const isFresh = Date.now() - binding.lastUsedMs < PING_AFTER_MS;
-    if (isFresh && !binding.dirty) return binding;
+    if (!binding?.dirty || binding.users > 0) return binding;
     const done = this.use(binding);
     try {
-      if (!isFresh) await binding.sandbox.ping();
-      if (binding.dirty) await this.reconcile(binding, RECONCILE_MS);
+      await this.reconcile(binding, RECONCILE_MS);
       return this.bindings.get(containerId);
     } catch (error) {
       this.logger.warn({ err: error, containerId }, 'a sandbox does not answer any more');
@@ -264,7 +269,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
       if (isClean && binding.begun === begun) binding.dirty = false;
       return isClean;
     } catch (error) {
-      if (error instanceof SandboxError && error.code === 'gone') throw error;
+      if (isGone(error)) throw error;
       this.logger.warn(
         { err: error, containerId: binding.target.id },
         'the files of a sandbox could not be stored yet',
@@ -275,21 +280,35 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
 
   private async bind(
     containerId: string,
-  ): Promise<{ binding: Binding; stateLost: boolean; missing: readonly string[] }> {
+  ): Promise<Pick<Lease, 'stateLost' | 'isFresh' | 'missing'> & { binding: Binding }> {
     const row = await this.containers.findAny(containerId);
     if (!row || row.status !== 'running') throw new ApiError('container_expired', 'Container is expired.');
     if (row.aside) this.putAside(await this.memory.takeBack(row, this.busyIds()));
     const again = row.sandboxId === null ? null : await this.attach(row, row.sandboxId as SandboxId);
-    if (again) return { binding: again, stateLost: false, missing: [] };
-    const sandbox = await this.pool.acquire(row.memoryLimit as MemorySize);
+    if (again) return { binding: again, stateLost: false, isFresh: false, missing: [] };
+    const { sandbox, missing } = await this.filled(row);
     try {
-      const missing = await this.files.restore(sandbox, containerId);
       const generation = await this.containers.bind(containerId, sandbox.id, row.generation);
       if (generation === null) throw new ApiError('container_expired', 'Container is expired.');
-      return { binding: this.remember(row, generation, sandbox), stateLost: row.generation > 0, missing };
+      const binding = this.remember(row, generation, sandbox);
+      return { binding, stateLost: row.generation > 0, isFresh: true, missing };
     } catch (error) {
       await this.discard(sandbox.id);
       throw error;
+    }
+  }
+
+  /** A sandbox with the container's files; one that has died in the pool is passed over. */
+  private async filled(row: ContainerRow): Promise<{ sandbox: Sandbox; missing: readonly string[] }> {
+    for (let dead = 0; ; dead += 1) {
+      const sandbox = await this.pool.acquire(row.memoryLimit as MemorySize);
+      try {
+        return { sandbox, missing: await this.files.restore(sandbox, row.id) };
+      } catch (error) {
+        await this.discard(sandbox.id);
+        if (!isGone(error) || dead >= MAX_DEAD) throw error;
+        this.logger.warn({ err: error, containerId: row.id }, 'a sandbox was dead before it was used');
+      }
     }
   }
 
@@ -305,7 +324,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
       await this.reconcile(binding, RECONCILE_MS);
       return binding;
     } catch (error) {
-      if (!(error instanceof SandboxError && error.code === 'gone')) throw error;
+      if (!isGone(error)) throw error;
       this.logger.warn(
         { containerId: row.id, reason: error.message },
         'the sandbox of an earlier run is gone',
@@ -342,6 +361,9 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     return binding;
   }
 }
+
+const isGone = (error: unknown): error is SandboxError =>
+  error instanceof SandboxError && error.code === 'gone';
 
 function markDirty(binding: Binding): () => void {
   const wasClean = !binding.dirty;

@@ -189,11 +189,12 @@ export interface Sandbox {
   /** Resolves once, when the instance has ended for whatever reason; never rejects. */
   readonly closed: Promise<void>;
 
-  /** Called once when a pooled sandbox is given to a container: reseeds random generators. */
+  /** Called once, by the pool when it has started: sets the limits of the spec, reseeds random generators. */
   claim(): Promise<void>;
   /**
    * Runs code on the kernel. One at a time per sandbox: a second call waits for the first. Code over
-   * `MAX_CODE_CHARS` (common/code-length.ts) is refused as `too_large`.
+   * `MAX_CODE_CHARS` (common/code-length.ts) is refused as `too_large`. A sandbox that has ended, or does not begin
+   * the code within some seconds, rejects with `gone` and `neverBegun`: no event was told then.
    */
   execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent>;
   /** Gives a fresh kernel; files stay. */
@@ -241,14 +242,17 @@ export class SandboxError extends Error {
   override readonly name = 'SandboxError';
   /** With `gone`: user code took more memory than there was, and the host ended all of it. */
   readonly outOfMemory: boolean;
+  /** With `gone`, of an execution: the sandbox ended before it said that it had begun the code. */
+  readonly neverBegun: boolean;
 
   constructor(
     readonly code: SandboxErrorCode,
     message: string,
-    options?: { cause?: unknown; outOfMemory?: boolean },
+    options?: { cause?: unknown; outOfMemory?: boolean; neverBegun?: boolean },
   ) {
     super(message, options);
     this.outOfMemory = options?.outOfMemory ?? false;
+    this.neverBegun = options?.neverBegun ?? false;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Sandboxes ready to be used. A warm one costs a claim (milliseconds), a cold one a start (seconds).
+ * Sandboxes ready to be used. A warm one costs nothing more, a cold one a start (seconds).
  * Knows no containers: who uses a sandbox, and which may be given up, it asks a {@link Reclaimer}.
  *
  * One place starts sandboxes (`pump`): those somebody waits for before spares, a few at a time, each only
@@ -26,8 +26,10 @@ const ENGINE_RETRY_MS = 500;
 const LAST_STARTS_MS = 8_000;
 /** Starts, each of the longest, that somebody waits for: a crowd that comes at once is served one after the other. */
 const STARTS_WAITED_FOR = 4;
-/** Sandboxes that may turn out dead, one after the other, before a client is told. */
-const MAX_DEAD = 8;
+/** Milliseconds without a take after which spares are started: their start would slow down what was taken. */
+const QUIET_MS = 300;
+/** Milliseconds that takes, one after the other, may put it off. */
+const MOST_QUIET_MS = 1_500;
 
 export interface PoolState {
   readonly size: MemorySize;
@@ -53,6 +55,9 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private refillHeld = false;
   private engineDownSince: number | undefined;
   private retry: NodeJS.Timeout | undefined;
+  private quiet: NodeJS.Timeout | undefined;
+  /** When the spare was taken that the refill is put off for; undefined when it is not. */
+  private takenAt: number | undefined;
 
   constructor(
     private readonly driver: SandboxDriver,
@@ -81,23 +86,16 @@ export class SandboxPool implements BeforeApplicationShutdown {
    * seconds, and after SANDBOX_START_TIMEOUT_MS in line.
    */
   async acquire(size: MemorySize): Promise<Sandbox> {
-    for (let dead = 0; ; dead += 1) {
-      if (this.stop.signal.aborted) throw noCapacity('The server is being stopped.');
-      const sandbox = this.warm[size].shift() ?? (await this.wait(size));
-      try {
-        await sandbox.claim();
-        this.refill();
-        return sandbox;
-      } catch (error) {
-        this.logger.warn({ err: error, sandboxId: sandbox.id }, 'a sandbox was dead before it was used');
-        this.discard(sandbox);
-        if (dead >= MAX_DEAD) throw couldNotStart(error);
-      }
-    }
+    if (this.stop.signal.aborted) throw noCapacity('The server is being stopped.');
+    const sandbox = this.warm[size].shift() ?? (await this.wait(size));
+    this.refillLater();
+    return sandbox;
   }
 
-  /** Starts what is missing; called after boot, from time to time, and whenever one was taken. */
+  /** Starts what is missing; called after boot, from time to time, and a moment after one was taken. */
   refill(): void {
+    clearTimeout(this.quiet);
+    this.takenAt = undefined;
     this.refillHeld = false;
     this.pump();
   }
@@ -152,9 +150,20 @@ export class SandboxPool implements BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.stop.abort();
     clearTimeout(this.retry);
+    clearTimeout(this.quiet);
     this.queue.rejectAll(noCapacity('The server is being stopped.'));
     // What takes longer is the next start's to sweep.
     await Promise.all([this.drain(), settledWithin(LAST_STARTS_MS, this.settled())]);
+  }
+
+  /** After a moment of quiet; those who wait for a start of their own are not put off. */
+  private refillLater(): void {
+    const now = Date.now();
+    this.takenAt ??= now;
+    this.refillHeld = true;
+    clearTimeout(this.quiet);
+    const inMs = Math.max(0, Math.min(QUIET_MS, this.takenAt + MOST_QUIET_MS - now));
+    this.quiet = setTimeout(() => this.refill(), inMs).unref();
   }
 
   private wait(size: MemorySize): Promise<Sandbox> {
@@ -208,9 +217,20 @@ export class SandboxPool implements BeforeApplicationShutdown {
       const sandbox = await this.driver.create(this.specOf(size), this.stop.signal);
       this.own.add(sandbox.id);
       void sandbox.closed.then(() => this.ended(size, sandbox));
+      await this.claim(sandbox);
       return sandbox;
     } finally {
       this.admission.release();
+    }
+  }
+
+  /** Here, and not when somebody waits for it. */
+  private async claim(sandbox: Sandbox): Promise<void> {
+    try {
+      await sandbox.claim();
+    } catch (error) {
+      this.discard(sandbox);
+      throw error;
     }
   }
 

@@ -36,6 +36,8 @@ export class FakeFaults implements SandboxFaults {
   nextGet: Error | undefined;
   nextClaim: Error | undefined;
   dieDuringExecute: boolean | undefined;
+  /** So many executions find that their sandbox has ended, and nobody had noticed. */
+  diesBeforeExecute = 0;
   /** Milliseconds that the next create takes. */
   delayNextCreate: number | undefined;
   /** Stay until changed. */

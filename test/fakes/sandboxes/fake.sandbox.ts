@@ -34,6 +34,8 @@ export interface SandboxFaults {
   nextClaim?: Error | undefined;
   /** The next execution ends with its sandbox, after its first statement. */
   dieDuringExecute?: boolean | undefined;
+  /** So many executions find that their sandbox has ended, and nobody had noticed. */
+  diesBeforeExecute?: number;
 }
 
 /** What outlives a driver, as a Docker container would: state, and whoever holds the sandbox now. */
@@ -219,7 +221,12 @@ export class FakeSandbox implements Sandbox {
     stop: AbortSignal,
   ): Promise<void> {
     try {
-      this.requireAlive();
+      if (this.faults.diesBeforeExecute) {
+        this.faults.diesBeforeExecute -= 1;
+        this.machine.die();
+      }
+      if (!this.machine.alive || this.detached.signal.aborted)
+        throw new SandboxError('gone', 'the sandbox has ended', { neverBegun: true });
       if (code.length > MAX_CODE_CHARS) throw new SandboxError('too_large', 'the program is too long');
       this.detached.signal.addEventListener('abort', () => events.fail(gone()));
       const deadly = this.faults.dieDuringExecute === true;

@@ -76,10 +76,35 @@ describe('SandboxPool', () => {
     expect(alive(on)).toBe(3);
     const taken = await pool.acquire('1g');
     expect(on.engine.machines.has(taken.id)).toBe(true);
-    expect(pool.state().find(({ size }) => size === '1g')).toMatchObject({ target: 2, warm: 1, starting: 1 });
-    await pool.settled();
-    expect(warm(pool)).toBe(3);
+    const state = () => pool.state().find(({ size }) => size === '1g');
+    // Not beside the code that is run now.
+    expect(state()).toMatchObject({ target: 2, warm: 1, starting: 0 });
+    await vi.waitUntil(() => state()?.warm === 2, { timeout: 5_000 });
     expect(on.created).toHaveLength(4);
+  });
+
+  it('puts the refill off until nobody takes one any more, but not for long', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+    try {
+      const on = driver();
+      const pool = await filled(on, '1g=9');
+      const takeEvery = async (ms: number, times: number) => {
+        for (let take = 0; take < times; take += 1) {
+          await pool.acquire('1g');
+          await vi.advanceTimersByTimeAsync(ms);
+        }
+      };
+      await takeEvery(200, 3);
+      expect(on.created).toHaveLength(9);
+      await vi.advanceTimersByTimeAsync(100);
+      await pool.settled();
+      expect(on.created).toHaveLength(12);
+      await takeEvery(250, 7);
+      await pool.settled();
+      expect(on.created.length).toBeGreaterThan(12);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('starts one of a size that is not warm, and leaves the others', async () => {
@@ -90,14 +115,16 @@ describe('SandboxPool', () => {
     expect(alive(on)).toBe(4);
   });
 
-  it('hands out none that died meanwhile', async () => {
+  it('keeps none that does not take its limits', async () => {
     const on = driver();
-    const pool = await filled(on, '1g=2');
     on.faults.nextClaim = new SandboxError('gone', 'the sandbox has ended');
-    const taken = await pool.acquire('1g');
-    expect(on.engine.machines.get(taken.id)?.alive).toBe(true);
+    const pool = await filled(on, '1g=2');
+    expect(warm(pool)).toBeLessThan(2);
+    pool.refill();
     await pool.settled();
-    expect(alive(on)).toBe(3);
+    expect(warm(pool)).toBe(2);
+    expect(alive(on)).toBe(2);
+    expect(on.created).toHaveLength(3);
   });
 
   it('keeps none warm while it is drained', async () => {

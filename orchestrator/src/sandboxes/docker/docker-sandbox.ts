@@ -70,6 +70,7 @@ export class DockerSandbox implements Sandbox {
     this.executionHost = {
       connect: () => client.execution(),
       interrupt: () => client.interrupt(),
+      ping: () => client.ping(),
       oomKills: () => this.oomKills(),
       explainEnd: (error) => this.explainLostExecution(error),
       restartTimeoutMs: parts.restartTimeoutMs,
@@ -97,7 +98,11 @@ export class DockerSandbox implements Sandbox {
 
   claim(): Promise<void> {
     const { memoryBytes, maxFiles } = this.spec;
-    return this.explained(() => this.parts.client.configure({ memoryBytes, maxFiles }));
+    return this.explained(async () => {
+      await this.parts.client.configure({ memoryBytes, maxFiles });
+      // The first execution finds its connection made.
+      await this.parts.client.execution();
+    });
   }
 
   execute(code: string, options: ExecuteOptions): AsyncIterable<ExecutionEvent> {

@@ -15,6 +15,8 @@ import {
 import { goneError } from './supervisor-errors.js';
 import { toFileEntry } from './transfers.js';
 
+/** Milliseconds after which a sandbox that has not begun the code is asked whether it still answers. */
+const BEGIN_MS = 10_000;
 /** Between asking the code to stop and killing it, in milliseconds. */
 export const GRACE_MS = 2_000;
 /** Bytes; a longer program is sent as payload. Escapes in JSON make one byte six at most. */
@@ -26,6 +28,8 @@ type Notice = Extract<ExecutionEvent, { type: 'notice' }>;
 export interface ExecutionHost {
   connect(): Promise<FrameConnection>;
   interrupt(): Promise<boolean>;
+  /** Rejects when the sandbox does not answer. */
+  ping(): Promise<unknown>;
   /** Kills by the host's kernel for want of memory so far; `undefined` when it cannot be seen. */
   oomKills(): number | undefined;
   /** Names the reason of the sandbox's end, once it has ended. */
@@ -61,6 +65,9 @@ export function toFinished(header: FrameHeader, earlier: readonly FileChange[] =
     ...(done.used_bytes === undefined ? {} : { dataUsedBytes: done.used_bytes }),
   };
 }
+
+const neverBegun = (reason: SandboxError): SandboxError =>
+  new SandboxError('gone', reason.message, { cause: reason, neverBegun: true });
 
 /** The end of an execution that was aborted before it began. */
 export const neverStarted: Finished = {
@@ -141,6 +148,7 @@ export class Execution implements CallSink {
   private readonly over = Promise.withResolvers<void>();
   private connection: FrameConnection | undefined;
   private watchdog: NodeJS.Timeout | undefined;
+  private beginning: NodeJS.Timeout | undefined;
   private oomKillsBefore: number | undefined;
   private heldNotice: Notice | undefined;
   private readonly changes: FileChange[] = [];
@@ -172,6 +180,7 @@ export class Execution implements CallSink {
       if (code.length > MAX_CODE_CHARS) {
         throw new SandboxError('too_large', `the program has more than ${MAX_CODE_CHARS} characters`);
       }
+      this.watchBeginning();
       this.connection = await this.host.connect();
       this.watch(this.options.timeoutMs + GRACE_MS + this.host.restartTimeoutMs);
       this.oomKillsBefore = this.host.oomKills();
@@ -223,10 +232,13 @@ export class Execution implements CallSink {
   }
 
   failed(error: SandboxError): void {
+    const hadBegun = this.phase === 'started';
     if (!this.enterSettled()) return;
     const explained = error.code === 'gone' ? this.host.explainEnd(error) : Promise.resolve(error);
     void explained.then((reason) => {
-      this.events.fail(reason);
+      this.events.fail(
+        hadBegun || reason.code !== 'gone' || reason.outOfMemory ? reason : neverBegun(reason),
+      );
       this.over.resolve();
     });
   }
@@ -243,6 +255,7 @@ export class Execution implements CallSink {
   private enterSettled(): boolean {
     if (this.phase === 'settled') return false;
     this.phase = 'settled';
+    clearTimeout(this.beginning);
     this.options.signal?.removeEventListener('abort', this.onAbort);
     return true;
   }
@@ -270,6 +283,17 @@ export class Execution implements CallSink {
     };
   }
 
+  /** A kernel that is being replaced takes its time, but the supervisor answers meanwhile. */
+  private watchBeginning(): void {
+    this.beginning = setTimeout(() => {
+      if (this.phase !== 'sent') return;
+      this.host.ping().then(
+        () => this.beginning?.refresh(),
+        () => this.host.giveUp(goneError('the sandbox does not answer')),
+      );
+    }, BEGIN_MS);
+  }
+
   /** The supervisor keeps the time; this is for one that does not. A slow reader is not its fault. */
   private watch(limitMs: number): void {
     this.watchdog = setTimeout(() => {
@@ -295,6 +319,7 @@ export class Execution implements CallSink {
     switch (event.event) {
       case 'started':
         this.phase = 'started';
+        clearTimeout(this.beginning);
         if (this.stopRequested) this.interrupt();
         return;
       case 'stdout':
