@@ -39,6 +39,44 @@ class Files(SandboxTest):
         self.assertEqual(self.files.put(self.path("round"), b"abcdef", piece=1)["bytes"], 6)
         self.assertEqual(self.run_text("import os; s = os.stat('round'); print(s.st_uid, oct(s.st_mode))"), "1000 0o100644\n")
 
+    def test_every_change_of_a_small_tree_is_told_once(self) -> None:
+        self.clean()
+        changes = (
+            ("open('ledger', 'w').write('a'); open('other', 'w').write('b')", {"ledger": "created", "other": "created"}),
+            ("1", {}),
+            # The same size and the same time of modification.
+            ("s = os.stat('ledger'); open('ledger', 'w').write('z'); os.utime('ledger', ns=(s.st_atime_ns, s.st_mtime_ns))", {"ledger": "modified"}),
+            ("os.rename('other', 'ledger')", {"ledger": "modified", "other": "deleted"}),
+            ("os.makedirs('empty/below')", {}),
+            ("open('empty/below/.dot', 'w').write('x'); open('empty/below/seen', 'w')", {"empty/below/.dot": "created", "empty/below/seen": "created"}),
+            ("os.link('ledger', 'twin')", {"twin": "created"}),
+            ("1", {}),
+            ("os.unlink('twin'); os.unlink('ledger')", {"ledger": "deleted", "twin": "deleted"}),
+            ("os.mkfifo('pipe'); os.symlink('/etc/passwd', 'link')", {}),
+            ("[open(f'n{i}', 'w') for i in range(60)]", {f"n{i}": "created" for i in range(60)}),
+            ("open('n7', 'w').write('7')", {"n7": "modified"}),
+            ("[os.unlink(f'n{i}') for i in range(59)]", {f"n{i}": "deleted" for i in range(59)}),
+            ("1", {}),
+            ("open('n59', 'w').write('59')", {"n59": "modified"}),
+        )
+        for code, expected in changes:
+            done = self.client.run(f"import os\n{code}").done
+            prefix = self.path("")
+            told = {file["path"].removeprefix(prefix): file["change"] for file in done["files"]}
+            self.assertEqual((code, told), (code, expected))
+            self.assertFalse(done["files_truncated"])
+
+    def test_what_the_host_puts_is_no_change(self) -> None:
+        self.clean()
+        self.client.run("1")
+        for content in (b"first", b"again"):
+            self.files.put(self.path("given"), content)
+            self.assertEqual(self.client.run("1").done["files"], [])
+        changed = self.client.run("open('given', 'a').write('.')").done["files"]
+        self.assertEqual([(file["change"], file["bytes"]) for file in changed], [("modified", 6)])
+        self.files.ask("remove", path=self.path("given"))
+        self.assertEqual(self.client.run("1").done["files"], [])
+
     def test_directories(self) -> None:
         self.files.put(self.path("new/dir/file"), b"1")
         self.refused("not_a_file", "put", path=self.path("new/dir"))
