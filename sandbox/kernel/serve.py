@@ -51,7 +51,6 @@ class Kernel:
         when_imported("matplotlib", self._install_figures)
         self._preload(preload)
         self._open_user_paths()
-        self._warm_up()
 
     def handle(self, header: Header, payload: bytes) -> None:
         match header.get("t"):
@@ -64,7 +63,7 @@ class Kernel:
                 code = program[:length].decode("utf-8", "replace").removeprefix("\ufeff")
                 self._execute(header, code, program[length:])
             case "configure":
-                self._configure()
+                self._configure(header["warm_up"])
 
     def _execute(self, header: Header, code: str, given: bytes) -> None:
         from . import nobody
@@ -140,9 +139,11 @@ class Kernel:
         except Exception:
             self._shell.showtraceback()
 
-    def _configure(self) -> None:
+    def _configure(self, warm_up: bool) -> None:
         from .seeding import reseed
 
+        if warm_up:
+            self._warm_up()
         reseed()
         self._channel.send({"t": "configured"})
 

@@ -1,4 +1,4 @@
-"""What users run first, run before anybody waits.
+"""What users run first, run before anybody waits: on `configure`, where the host asks for it.
 
 The first cell, the first picture, the first table and the first exception each load and compile a lot that the
 next one finds done. Nothing of them is left but that.

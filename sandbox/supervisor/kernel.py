@@ -23,7 +23,8 @@ from .stream import FrameStream
 
 MAX_FAILED_STARTS = 3
 """Kernels in a row that never got ready, after which only a new request tries again."""
-_CONFIGURE_SECONDS = 10.0
+_CONFIGURE_SECONDS = 25.0
+"""A warm-up takes half a second, and more on a busy machine."""
 _REAP_SECONDS = 0.1
 
 
@@ -193,12 +194,17 @@ class KernelKeeper:
         self._end_process()
         self.state = "dead"
 
-    def configure(self, done: Callable[[bool], None]) -> None:
-        """Reseeds. Needs a kernel that is ready."""
+    def configure(self, warm_up: bool, done: Callable[[bool], None]) -> None:
+        """Reseeds, and runs what users run first if `warm_up`, which forgets all variables. Needs a kernel that is ready."""
         assert self._process is not None
         self._configuring = done
-        self._process.channel.send({"t": "configure"})
+        self._process.channel.send({"t": "configure", "warm_up": warm_up})
         self._set_timer(_CONFIGURE_SECONDS, self._configure_timed_out)
+
+    @property
+    def used(self) -> bool:
+        """Whether it has run code of a user."""
+        return self._used
 
     @property
     def pid(self) -> int:

@@ -135,11 +135,13 @@ class Service:
 
     def _configure(self, connection: Connection, header: Header, _payload: bytes) -> None:
         self._require_idle()
-        memory, max_files = header.get("memory_bytes"), header.get("max_files")
+        memory, max_files, warm_up = header.get("memory_bytes"), header.get("max_files"), header.get("warm_up", False)
         if memory is not None:
             whole_number("memory_bytes", memory, 0, 1 << 50)
         if max_files is not None:
             whole_number("max_files", max_files, 1, 1_000_000)
+        if not isinstance(warm_up, bool) or (warm_up and self.kernel.used):
+            raise Refused("bad_request", "warm_up is true or false, and not for a kernel that has run code")
         if memory is not None:
             self.watch.set_limit(memory)
         if max_files is not None:
@@ -155,7 +157,7 @@ class Service:
 
         def ready(is_ready: bool) -> None:
             if is_ready:
-                self.kernel.configure(finished)
+                self.kernel.configure(warm_up, finished)
             else:
                 finished(False)
 

@@ -189,8 +189,11 @@ export interface Sandbox {
   /** Resolves once, when the instance has ended for whatever reason; never rejects. */
   readonly closed: Promise<void>;
 
-  /** Called once, by the pool when it has started: sets the limits of the spec, reseeds random generators. */
-  claim(): Promise<void>;
+  /**
+   * Called once, by the pool when it has started: sets the limits of the spec, reseeds random generators. `warmUp`:
+   * nobody waits for it, so it may take half a second in which what users run first is run and forgotten.
+   */
+  claim(warmUp?: boolean): Promise<void>;
   /**
    * Runs code on the kernel. One at a time per sandbox: a second call waits for the first. Code over
    * `MAX_CODE_CHARS` (common/code-length.ts) is refused as `too_large`. A sandbox that has ended, or does not begin

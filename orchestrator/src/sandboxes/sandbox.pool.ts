@@ -217,7 +217,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
       const sandbox = await this.driver.create(this.specOf(size), this.stop.signal);
       this.own.add(sandbox.id);
       void sandbox.closed.then(() => this.ended(size, sandbox));
-      await this.claim(sandbox);
+      await this.claim(sandbox, !forUser);
       return sandbox;
     } finally {
       this.admission.release();
@@ -225,9 +225,9 @@ export class SandboxPool implements BeforeApplicationShutdown {
   }
 
   /** Here, and not when somebody waits for it. */
-  private async claim(sandbox: Sandbox): Promise<void> {
+  private async claim(sandbox: Sandbox, warmUp: boolean): Promise<void> {
     try {
-      await sandbox.claim();
+      await sandbox.claim(warmUp);
     } catch (error) {
       this.discard(sandbox);
       throw error;

@@ -96,10 +96,10 @@ export class DockerSandbox implements Sandbox {
     this.parts.client.close(goneError('the orchestrator lets go of the sandbox'));
   }
 
-  claim(): Promise<void> {
+  claim(warmUp = false): Promise<void> {
     const { memoryBytes, maxFiles } = this.spec;
     return this.explained(async () => {
-      await this.parts.client.configure({ memoryBytes, maxFiles });
+      await this.parts.client.configure({ memoryBytes, maxFiles }, warmUp);
       // The first execution finds its connection made.
       await this.parts.client.execution();
     });

@@ -71,9 +71,9 @@ export class SupervisorClient {
     return parse(pingReply, await this.control.request('ping', {}, PING_TIMEOUT_MS));
   }
 
-  /** Sets the limits of the sandbox and reseeds its kernel. */
-  async configure(limits: { memoryBytes: number; maxFiles: number }): Promise<void> {
-    const fields = { memory_bytes: limits.memoryBytes, max_files: limits.maxFiles };
+  /** Sets the limits of the sandbox and reseeds its kernel, after a warm-up if nobody waits for it. */
+  async configure(limits: { memoryBytes: number; maxFiles: number }, warmUp: boolean): Promise<void> {
+    const fields = { memory_bytes: limits.memoryBytes, max_files: limits.maxFiles, warm_up: warmUp };
     await this.control.request('configure', fields, CONTROL_TIMEOUT_MS);
   }
 
