@@ -156,11 +156,15 @@ class Kernel:
                 print(f"kernel: {name} was not imported: {error!r}", file=sys.__stderr__)
 
     def _warm_up(self) -> None:
+        """What it takes to be quick; a kernel that cannot do it is slower at first, and no worse."""
         known = frozenset(linecache.cache)
-        with self._channel.muted():
-            for header, code in warmup.programs():
-                self._execute(header, code, b"")
-        warmup.forget(self._shell, known)
+        try:
+            with self._channel.muted():
+                for header, code in warmup.programs():
+                    self._execute(header, code, b"")
+            warmup.forget(self._shell, known)
+        except Exception as error:
+            print(f"kernel: the warm-up failed: {error!r}", file=sys.__stderr__)
 
     def _install_figures(self) -> None:
         # A user's own package of that name has no figures that we know.

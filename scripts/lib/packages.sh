@@ -48,16 +48,14 @@ fetch_packages() {
 
 # install_packages BASE TAG DIRECTORY
 install_packages() {
-  local base=$1 tag=$2 dir=$3 container
-  # What a killed one left may still run.
-  docker ps -aq --filter label=code-interpreter-build | xargs -r docker rm -f >/dev/null
-  container=$(docker create --label code-interpreter-build= --network=none --security-opt label=disable \
-    -v "$dir:/tmp/build" "$base" sh /tmp/build/install.sh) || return
-  docker start -a "$container" && docker commit --change 'LABEL code-interpreter-build=done' "$container" "$tag" || {
-    docker rm -f "$container"
-    return 1
-  }
-  docker rm "$container"
+  local base=$1 tag=$2 dir=$3 container=${2/:/-} status=0
+  # What a killed one left may still run. By its name: a label would be the image's, and so every sandbox's.
+  docker rm -f "$container" 2>/dev/null || true
+  docker create --name "$container" --network=none --security-opt label=disable \
+    -v "$dir:/tmp/build" "$base" sh /tmp/build/install.sh || return
+  docker start -a "$container" && docker commit "$container" "$tag" || status=$?
+  docker rm -f "$container"
+  return "$status"
 }
 
 # build_packages TAG STORE: the base is made while the packages come in.
@@ -69,8 +67,12 @@ build_packages() {
   (umask 077 && index_environment >"$dir/index.env")
   step "Fetching $(grep -c '==' "$SANDBOX_DIR/requirements.lock") Python packages (1 GB)" "$DATA_DIR/packages.log" fetch_packages "$dir" &
   fetch=$!
-  base=$(find_base) || { kill_tree "$fetch" && exit 1; }
+  # Nobody waits for it when this is interrupted, or when the base cannot be made.
+  # shellcheck disable=SC2064  # the pid of now is meant
+  trap "kill_tree $fetch" EXIT
+  base=$(find_base) || exit
   wait "$fetch" || die 'some Python packages could not be fetched' 'scripts/image   # goes on where it stopped'
+  trap - EXIT
   step 'Installing them into the image (2 minutes)' "$BUILD_LOG" install_packages "$base" "$tag" "$dir" ||
     die 'the image could not be built' "less $BUILD_LOG"
   rm -rf "$dir"

@@ -73,7 +73,7 @@ provide_runsc() {
   if [ -n "${CI_RUNSC:-}" ]; then
     [ -x "$CI_RUNSC" ] && runsc_is_usable "$CI_RUNSC" ||
       die "CI_RUNSC names no runsc of $MIN_RUNSC or newer: $CI_RUNSC" 'unset CI_RUNSC'
-    use_runsc "$CI_RUNSC"
+    use_runsc "$(readlink -f "$CI_RUNSC")"
   elif found=$(runsc_on_machine runsc_is_current); then
     use_runsc "$found"
   elif build_runsc; then
@@ -150,8 +150,8 @@ make_runsc() {
   rm -rf "$RUNSC_BUILD_FAILED" "$DATA_DIR/go-venv"
 }
 
-# compile_runsc GO STORE NAME: behind the rest of the set-up, which has gaps enough. go.sum says what each module must be. The name of the release is set because
-# checkpoints are restored by the same release only, and say so by this name.
+# compile_runsc GO STORE NAME: behind the rest of the set-up, which has gaps enough. go.sum says what each module
+# must be. The name of the release is set because checkpoints are restored by the same release only, and say so by it.
 compile_runsc() (
   go=$1 store=$2 name=$3
   # One builds at a time; what a killed build left is gone on with.

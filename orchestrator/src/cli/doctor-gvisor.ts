@@ -9,13 +9,13 @@ const DAY_MS = 86_400_000;
 const OLD_AFTER_DAYS = 365;
 const NEWER = 'scripts/engine runsc --again   # or https://gvisor.dev/docs/user_guide/install';
 
-/** What a `runsc` says of itself. */
+/** What is known of a `runsc`. */
 export interface RunscFacts {
   readonly path: string;
   /** First line of `runsc --version`. */
   readonly version: string;
-  /** `runsc help restore`: what it can do is read there, not guessed from the version. */
-  readonly restoreHelp: string;
+  /** It can do all that we make use of, as scripts/lib/runsc.sh found out. */
+  readonly isCurrent: boolean;
 }
 
 function releaseDay(version: string): number | undefined {
@@ -38,7 +38,7 @@ export function gvisorFinding(facts: RunscFacts, nowMs: number): Finding {
     day === undefined || days === undefined
       ? `${facts.version || 'a runsc that names no version'} (${facts.path})`
       : `of ${new Date(day).toISOString().slice(0, 10)}, ${span(days)} old (${facts.path})`;
-  if (!/^\s+-background\b/m.test(facts.restoreHelp)) {
+  if (!facts.isCurrent) {
     const costs = 'each idle sandbox takes about 3 % of a core, a call some 3 ms more, a start a third more';
     return note(NAME, `${which}: works, but ${costs}`, NEWER);
   }
@@ -50,22 +50,17 @@ export function gvisorFinding(facts: RunscFacts, nowMs: number): Finding {
 
 const run = promisify(execFile);
 
-/** Its help ends with an exit code that differs between releases. */
-async function said(path: string, ...words: string[]): Promise<string> {
-  try {
-    return (await run(path, words, { timeout: 10_000 })).stdout;
-  } catch (error) {
-    return (error as { stdout?: string }).stdout ?? '';
-  }
-}
-
 /**
  * @param path the `runsc` in use as scripts/doctor found it; empty where the engine is on another machine, or the
  *   server in a container beside it.
  */
-export async function checkGvisor(path: string | undefined): Promise<Finding[]> {
+export async function checkGvisor(path: string | undefined, isCurrent: boolean): Promise<Finding[]> {
   if (path === undefined || path === '') return [];
-  const version = (await said(path, '--version')).split('\n')[0] ?? '';
-  if (version === '') return [problem(NAME, `${path} does not run`, 'scripts/engine runsc')];
-  return [gvisorFinding({ path, version, restoreHelp: await said(path, 'help', 'restore') }, Date.now())];
+  try {
+    const { stdout } = await run(path, ['--version'], { timeout: 10_000 });
+    return [gvisorFinding({ path, version: stdout.split('\n')[0] ?? '', isCurrent }, Date.now())];
+  } catch (error) {
+    const [reason] = (error as Error).message.split('\n', 1);
+    return [problem(NAME, `${path} does not run: ${reason}`, 'scripts/engine runsc')];
+  }
 }

@@ -26,7 +26,9 @@ async function examine(): Promise<Finding[]> {
     finding,
     ...checkNode(),
     ...(await guarded('engine', 'npm run setup', () => checkSandboxes(env, dataDir))),
-    ...(await guarded('gVisor', 'scripts/engine runsc', () => checkGvisor(process.env['RUNSC_IN_USE']))),
+    ...(await guarded('gVisor', 'scripts/engine runsc', () =>
+      checkGvisor(process.env['RUNSC_IN_USE'], process.env['RUNSC_IS_CURRENT'] === 'yes'),
+    )),
     ...(await guarded('database', 'npm run setup', () => checkDatabase(env, dataDir))),
     ...(await guarded('disk', 'df -h', async () => checkDisk(dataDir, env.DISK_FLOOR_BYTES))),
     ...(await guarded('memory', 'free -h', async () => checkMemory(env))),

@@ -51,7 +51,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private readonly admission: MemoryAdmission;
   private draining = false;
   private readonly stop = new AbortController();
-  /** No spare is started before somebody looks again: the last attempt failed, or memory is short. */
+  /** No spare is started before somebody looks again: the last attempt failed, memory is short, or one was just taken. */
   private refillHeld = false;
   private engineDownSince: number | undefined;
   private retry: NodeJS.Timeout | undefined;
