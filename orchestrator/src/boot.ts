@@ -67,6 +67,14 @@ function makeDriver(env: Env, dataDir: string): SandboxDriver {
     floorBytes: env.MEMORY_FLOOR_BYTES,
     headroomBytes: env.SANDBOX_HEADROOM_BYTES,
     startTimeoutMs: env.SANDBOX_START_TIMEOUT_MS,
+    ...(env.SANDBOX_CLONES
+      ? {
+          templates: {
+            dir: resolve(env.SANDBOX_TEMPLATE_DIR ?? join(dataDir, 'templates')),
+            dataBytes: env.SANDBOX_DATA_BYTES,
+          },
+        }
+      : {}),
     allowInsecure: env.ALLOW_INSECURE_SANDBOX,
     logger: pino({ level: env.LOG_LEVEL, name: 'sandboxes' }),
   });

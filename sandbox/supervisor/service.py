@@ -17,12 +17,13 @@ from .limits import Limits, read_limits, whole_number
 from .loop import READ, Loop
 from .memory import Meter
 from .options import Options
+from .parking import CannotPark, Parking
 from .pressure import Pressure
 from .watch import EntryWatch, MemoryWatch
 from .workers import Job, Pool, Scanner
 
 VERSION = "2"
-"""Of the protocol; grows when something in it changes."""
+"""Of the protocol; grows when an older side would misunderstand a newer one."""
 
 
 class Service:
@@ -41,6 +42,8 @@ class Service:
         self._execution: Execution | None = None
         self._executor: Connection | None = None
         self._configuring = False
+        self._restored = False
+        """Whether this sandbox was made from an image of another one."""
         self._connections: set[Connection] = set()
         self._requests: dict[str, Callable[[Connection, Header, bytes], None]] = {
             "ping": self._ping,
@@ -48,6 +51,7 @@ class Service:
             "execute": self._execute,
             "interrupt": self._interrupt,
             "restart": self._restart,
+            "park": self._park,
             "put": self._transfer,
             "get": self._transfer,
             "list": self._list,
@@ -131,7 +135,7 @@ class Service:
         uptime = round((time.monotonic() - self._begun) * 1000)
         # Files are looked at after the kernel is done; until then no other code is taken.
         state = "busy" if self.kernel.state == "ready" and self._execution is not None else self.kernel.state
-        _done(connection, header, version=VERSION, kernel=state, uptime_ms=uptime)
+        _done(connection, header, version=VERSION, kernel=state, uptime_ms=uptime, restored=self._restored)
 
     def _configure(self, connection: Connection, header: Header, _payload: bytes) -> None:
         self._require_idle()
@@ -203,6 +207,32 @@ class Service:
                 connection.fail(header["id"], "internal", "Python does not start")
 
         self.kernel.when_ready(ready)
+
+    def _park(self, connection: Connection, header: Header, _payload: bytes) -> None:
+        self._require_idle()
+        if self._pool.busy or self.kernel.state != "ready":
+            raise Refused("busy", "files are being copied, or Python is starting")
+        try:
+            parking = Parking()
+        except CannotPark as error:
+            raise Refused("internal", str(error)) from None
+        _done(connection, header)
+
+        def answered() -> None:
+            self._let_go()
+            self._restored = parking.wait() or self._restored
+            self.listen(self._options.socket)
+
+        # The answer, which is written at the end of this round as well, goes first.
+        self.loop.soon(answered)
+
+    def _let_go(self) -> None:
+        """Of the host: no sandbox can be written down with a socket of its in use."""
+        for connection in list(self._connections):
+            connection.stream.close("parked")
+        self.loop.forget(self._listener.fileno())
+        self._listener.close()
+        os.unlink(self._options.socket)
 
     def _list(self, connection: Connection, header: Header, _payload: bytes) -> None:
         request = {**header, "max_files": self.scanner.max_files}

@@ -80,6 +80,10 @@ class Pool:
         self._waiting.append(job)
         self._hand_out()
 
+    @property
+    def busy(self) -> bool:
+        return any(worker.job is not None for worker in self._workers)
+
     def pids(self) -> set[int]:
         return {worker.pid for worker in self._workers}
 

@@ -46,7 +46,7 @@ print_manual_setup() {
   2. With a Docker engine of your own: install gVisor's runsc, the newest release
      (https://gvisor.dev/docs/user_guide/install; $MIN_RUNSC at least), into /usr/local/bin, add this
      to /etc/docker/daemon.json, and restart the daemon:
-       {"runtimes": {"$RUNTIME_NAME": {"path": "$RUNTIME_WRAPPER"}}}
+       {"experimental": true, "runtimes": {"$RUNTIME_NAME": {"path": "$RUNTIME_WRAPPER"}}}
        sudo systemctl restart docker
      then run this again as a user who may talk to that engine.
 MANUAL
@@ -194,6 +194,7 @@ daemon_config() {
   "log-opts": {"max-size": "1m", "max-file": "2"},
   "shutdown-timeout": 5,
   "live-restore": true,
+  "experimental": true,
   "runtimes": {
     $(json_string "$RUNTIME_NAME"): {"path": $(json_string "$RUNTIME_WRAPPER")},
     "runsc": {"path": $(json_string "$RUNSC_LINK"), "runtimeArgs": ["--platform=systrap", "--network=none"]}

@@ -9,7 +9,12 @@ describe('the probe', () => {
       isolation: 'gvisor',
       dataLimited: true,
       kernel: 'Linux version 4.4.0 #1 = x',
+      tellsOfCheckpoints: false,
     });
+  });
+
+  it('tells whether the guest hears of checkpoints', () => {
+    expect(parseProbe('gvisor=1\nkernel=x\ncheckpoint=1\nwritten=8388608\n').tellsOfCheckpoints).toBe(true);
   });
 
   it('tells the host’s own kernel and a missing limit', () => {

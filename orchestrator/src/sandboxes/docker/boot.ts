@@ -57,15 +57,22 @@ const otherProtocol = (version: string): SandboxError =>
     `the sandbox speaks version ${version} of the supervisor's protocol, this server version ${PROTOCOL}: build the image with "npm run setup"`,
   );
 
-async function untilReady(client: SupervisorClient, { deadline, signal }: StartBounds): Promise<void> {
+/** Resolves with whether the sandbox was made from an image. */
+async function untilReady(client: SupervisorClient, { deadline, signal }: StartBounds): Promise<boolean> {
   for (;;) {
     checkWanted(signal);
-    const { kernel, version } = await client.ping();
+    const { kernel, version, restored } = await client.ping();
     if (version !== PROTOCOL) throw otherProtocol(version);
-    if (kernel === 'ready') return;
+    if (kernel === 'ready') return restored;
     if (Date.now() > deadline) throw timedOut(`its kernel is ${kernel}`);
     await sleep(KERNEL_POLL_MS);
   }
+}
+
+export interface BootedSupervisor {
+  readonly client: SupervisorClient;
+  /** The sandbox was made from an image. */
+  readonly restored: boolean;
 }
 
 /**
@@ -76,7 +83,7 @@ export async function bootSupervisor(
   directory: string,
   bounds: StartBounds,
   inspect: () => Promise<ContainerState>,
-): Promise<SupervisorClient> {
+): Promise<BootedSupervisor> {
   const client = await untilListening(directory, bounds, async () => {
     const state = await inspect();
     if (!state.running) {
@@ -88,8 +95,7 @@ export async function bootSupervisor(
     }
   });
   try {
-    await untilReady(client, bounds);
-    return client;
+    return { client, restored: await untilReady(client, bounds) };
   } catch (error) {
     client.close();
     throw error;

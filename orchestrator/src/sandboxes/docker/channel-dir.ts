@@ -4,6 +4,7 @@
  *   <root>/<name>/channel   bind mount; holds the supervisor's socket and nothing else
  *   <root>/<name>/data      bind mount that gVisor replaces by a sized file system of its own
  *   <root>/<name>/tmp       the same for /tmp
+ *   <root>/<name>/image     what a checkpoint of the sandbox is written to; not seen by the guest
  *
  * The host never looks into `data` and `tmp`, and never follows a link in any of them.
  */
@@ -14,6 +15,7 @@ export interface SandboxFolders {
   readonly channel: string;
   readonly data: string;
   readonly tmp: string;
+  readonly image: string;
 }
 
 /** User code's uid and gid in the sandbox. */
@@ -32,7 +34,12 @@ export class ChannelDir {
 
   folders(name: string): SandboxFolders {
     const own = this.own(name);
-    return { channel: join(own, 'channel'), data: join(own, 'data'), tmp: join(own, 'tmp') };
+    return {
+      channel: join(own, 'channel'),
+      data: join(own, 'data'),
+      tmp: join(own, 'tmp'),
+      image: join(own, 'image'),
+    };
   }
 
   async create(name: string): Promise<SandboxFolders> {

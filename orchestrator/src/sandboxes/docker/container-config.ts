@@ -43,6 +43,8 @@ export interface ContainerSettings {
   readonly headroomBytes: number;
   /** The cgroup above all sandboxes, as the engine names it; the engine's own if absent. */
   readonly cgroupParent?: string;
+  /** The image of a checkpoint that the sandbox is made from; it starts from nothing if absent. */
+  readonly restoreFrom?: string;
   /** The engine's API takes OCI annotations (1.43 and newer). */
   readonly annotations: boolean;
 }
@@ -108,7 +110,10 @@ const hard = (name: string, limit: number): Docker.Ulimit => ({ Name: name, Soft
 
 function environment(spec: SandboxSpec, settings: ContainerSettings): string[] {
   return [
+    // The first three are for our OCI runtime alone, which takes them away.
     `SANDBOX_DISK_MOUNTS=${diskRequest(disks(spec, settings.folders))}`,
+    `SANDBOX_CHECKPOINT_TO=${settings.folders.image}`,
+    ...(settings.restoreFrom === undefined ? [] : [`SANDBOX_RESTORE_FROM=${settings.restoreFrom}`]),
     `SANDBOX_MEMORY_BYTES=${spec.memoryBytes}`,
     `SANDBOX_MAX_FILES=${spec.maxFiles}`,
     `SANDBOX_MAX_PROCESSES=${settings.maxProcesses}`,

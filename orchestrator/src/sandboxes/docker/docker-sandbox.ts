@@ -26,6 +26,8 @@ export interface SandboxParts {
   readonly id: SandboxId;
   readonly spec: SandboxSpec;
   readonly client: SupervisorClient;
+  /** It was made from a warm one, and has its limits and seeds. */
+  readonly isClaimed: boolean;
   /** `undefined` where the host hides it; memory deaths then look like other deaths. */
   readonly cgroup: MemoryCgroup | undefined;
   /** How long a fresh kernel may take, in milliseconds. */
@@ -99,7 +101,7 @@ export class DockerSandbox implements Sandbox {
   claim(warmUp = false): Promise<void> {
     const { memoryBytes, maxFiles } = this.spec;
     return this.explained(async () => {
-      await this.parts.client.configure({ memoryBytes, maxFiles }, warmUp);
+      if (!this.parts.isClaimed) await this.parts.client.configure({ memoryBytes, maxFiles }, warmUp);
       // The first execution finds its connection made.
       await this.parts.client.execution();
     });

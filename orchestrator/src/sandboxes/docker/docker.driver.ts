@@ -11,16 +11,19 @@ import {
 } from '../sandbox.driver.js';
 import { MemoryCgroup } from './cgroup.js';
 import { ChannelDir } from './channel-dir.js';
-import { bootSupervisor, checkWanted, reconnectSupervisor } from './boot.js';
-import { toCreateOptions, type ContainerSettings } from './container-config.js';
-import { DockerEngine, type ContainerState } from './docker-engine.js';
+import { reconnectSupervisor } from './boot.js';
+import type { ContainerSettings } from './container-config.js';
+import { DockerEngine } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
-import { HostCheck } from './host-check.js';
+import { HostCheck, type HostFacts } from './host-check.js';
 import { HostLimits } from './host-limits.js';
 import { SandboxRemoval } from './sandbox-removal.js';
 import { fromLabels, installationPrefix, toLabels } from './sandbox-labels.js';
-import type { SupervisorClient } from './supervisor-client.js';
+import { SandboxStarter, type Started, type StartOrder } from './sandbox-starter.js';
 import { goneError } from './supervisor-errors.js';
+import { templateKey } from './template-key.js';
+import { TemplateStore } from './template-store.js';
+import { type Template, Templates } from './templates.js';
 
 export interface DriverLogger {
   debug(fields: object, message: string): void;
@@ -53,13 +56,24 @@ export interface DockerDriverOptions {
   readonly headroomBytes: number;
   /** From `create` to a ready kernel, and for a restarted kernel. Milliseconds. */
   readonly startTimeoutMs: number;
+  /** Where images of warm sandboxes are kept, and the data limit of those made from them; no clones if absent. */
+  readonly templates?: { readonly dir: string; readonly dataBytes: number };
   /** Start sandboxes although the runtime does not isolate them. For tests of the tests only. */
   readonly allowInsecure: boolean;
   readonly logger: DriverLogger;
 }
 
-const LOG_LINES = 15;
-const MAX_LOG_CHARS = 1_000;
+/** Milliseconds: a clone that takes longer is given up, and one started from nothing. */
+const CLONE_TIMEOUT_MS = 15_000;
+
+/** How one sandbox is started. */
+interface How {
+  /** From nothing if absent. */
+  readonly template?: Template;
+  readonly signal?: AbortSignal | undefined;
+  /** For a test: it is never listed. */
+  readonly aside?: boolean;
+}
 
 const newId = (): SandboxId => randomBytes(10).toString('hex') as SandboxId;
 
@@ -74,6 +88,9 @@ export class DockerSandboxDriver extends SandboxDriver {
   private readonly starting = new Set<string>();
   private readonly limits: HostLimits;
   private readonly removal: SandboxRemoval;
+  private readonly starter: SandboxStarter;
+  private readonly templates: Templates | undefined;
+  private readonly closing = new AbortController();
 
   constructor(options: DockerDriverOptions) {
     super();
@@ -83,6 +100,8 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.limits = new HostLimits(options, this.prefix.slice(0, -1));
     this.channels = new ChannelDir(options.channelDir, this.prefix);
     this.removal = new SandboxRemoval(this.engine, this.channels, options.logger);
+    this.starter = new SandboxStarter(this.engine, this.channels, this.removal, options.logger);
+    this.templates = options.templates && this.makeTemplates(options.templates);
     this.hostCheck = new HostCheck({
       engine: this.engine,
       channels: this.channels,
@@ -94,29 +113,19 @@ export class DockerSandboxDriver extends SandboxDriver {
     });
   }
 
-  override check(): Promise<DriverHealth> {
-    return this.hostCheck.check();
+  override async check(): Promise<DriverHealth> {
+    const health = await this.hostCheck.check();
+    const whyNot = this.templates === undefined ? undefined : this.templates.whyNot;
+    return whyNot === undefined
+      ? health
+      : { ...health, details: { ...health.details, clones: `off: ${whyNot}` } };
   }
 
   override async create(asked: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     const spec = this.limits.fitting(asked);
-    const facts = await this.hostCheck.requireIsolation();
-    await this.limits.prepare(facts.cgroups);
-    const id = newId();
-    const beganAt = performance.now();
-    this.starting.add(id);
-    try {
-      const sandbox = await this.start(id, spec, facts.annotations, signal);
-      this.options.logger.debug(
-        { sandboxId: id, tookMs: Math.round(performance.now() - beganAt) },
-        'sandbox started',
-      );
-      return sandbox;
-    } catch (error) {
-      throw await this.undo(id, error);
-    } finally {
-      this.starting.delete(id);
-    }
+    const host = await this.hostCheck.requireIsolation();
+    await this.limits.prepare(host.engine.cgroups);
+    return this.begin(host, spec, signal);
   }
 
   override async list(): Promise<readonly SandboxInfo[]> {
@@ -160,7 +169,7 @@ export class DockerSandboxDriver extends SandboxDriver {
       this.channels.folders(this.nameOf(id)).channel,
       this.options.startTimeoutMs,
     );
-    return this.adopt(id, record.spec, client, state);
+    return this.adopt(id, record.spec, { client, state, restored: false });
   }
 
   override async destroy(id: SandboxId): Promise<void> {
@@ -177,44 +186,102 @@ export class DockerSandboxDriver extends SandboxDriver {
   }
 
   override close(): Promise<void> {
+    this.closing.abort();
     for (const sandbox of this.sandboxes.values()) sandbox.detach();
     this.sandboxes.clear();
     this.limits.close();
     return Promise.resolve();
   }
 
-  private async start(
-    id: SandboxId,
+  /** Made from the template, or from nothing where there is none or that does not work out. */
+  private async begin(host: HostFacts, spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
+    const template = await this.templates?.current(host, spec);
+    if (template === undefined) return this.start(host, spec, { signal });
+    try {
+      const sandbox = await this.start(host, spec, { template, signal });
+      this.templates?.worked();
+      return sandbox;
+    } catch (error) {
+      if (signal?.aborted === true || (error instanceof SandboxError && error.code === 'engine_unavailable'))
+        throw error;
+      this.templates?.failed(error);
+      return this.start(host, spec, { signal });
+    }
+  }
+
+  private async start(host: HostFacts, spec: SandboxSpec, how: How): Promise<Sandbox> {
+    const id = newId();
+    this.starting.add(id);
+    try {
+      const started = await this.starter.start(this.order(host, id, spec, how));
+      return await this.adopt(id, spec, started);
+    } finally {
+      if (how.aside !== true) this.starting.delete(id);
+    }
+  }
+
+  private order(host: HostFacts, id: SandboxId, spec: SandboxSpec, { template, signal }: How): StartOrder {
+    const settings = this.settings(id, spec, host.annotations);
+    const { startTimeoutMs } = this.options;
+    if (template === undefined) return { id, spec, settings, timeoutMs: startTimeoutMs, signal };
+    return {
+      id,
+      spec,
+      settings: { ...settings, image: template.imageId, restoreFrom: template.folder },
+      timeoutMs: Math.min(startTimeoutMs, CLONE_TIMEOUT_MS),
+      signal,
+    };
+  }
+
+  private makeTemplates({ dir, dataBytes }: NonNullable<DockerDriverOptions['templates']>): Templates {
+    const signal = this.closing.signal;
+    return new Templates({
+      store: new TemplateStore(dir),
+      dataBytes,
+      headroomBytes: this.options.headroomBytes,
+      logger: this.options.logger,
+      key: (host, spec) => templateKey(host, spec, this.settings('template', spec, host.annotations)),
+      writeDown: (host, spec, take) => this.writeDown(host, spec, take),
+      clone: (host, spec, template) => this.start(host, spec, { template, signal, aside: true }),
+      destroy: async ({ id }) => {
+        await this.destroy(id);
+        this.starting.delete(id);
+      },
+    });
+  }
+
+  private async writeDown(
+    host: HostFacts,
     spec: SandboxSpec,
-    annotations: boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<Sandbox> {
+    take: (folder: string) => Promise<string>,
+  ): Promise<string> {
+    const id = newId();
     const name = this.nameOf(id);
-    const bounds = { deadline: Date.now() + this.options.startTimeoutMs, signal };
-    checkWanted(signal);
-    const folders = await this.channels.create(name);
-    const settings = { ...this.settings(id, spec, annotations), folders };
-    await this.engine.create(toCreateOptions(spec, settings));
-    checkWanted(signal);
-    await this.engine.start(name);
-    // The cgroup must be known before the first execution, and is there as soon as it runs.
-    const [client, state] = await Promise.all([
-      bootSupervisor(folders.channel, bounds, () => this.engine.inspect(name)),
-      this.engine.inspect(name),
-    ]);
-    return this.adopt(id, spec, client, state);
+    this.starting.add(id);
+    try {
+      const { client } = await this.starter.start(
+        this.order(host, id, spec, { signal: this.closing.signal }),
+      );
+      await client.configure(spec, true);
+      await client.park();
+      await this.engine.checkpoint(name);
+      return await take(this.channels.folders(name).image);
+    } finally {
+      await this.removal.remove(name);
+      this.starting.delete(id);
+    }
   }
 
   private async adopt(
     id: SandboxId,
     spec: SandboxSpec,
-    client: SupervisorClient,
-    state: ContainerState,
+    { client, state, restored }: Started,
   ): Promise<Sandbox> {
     const sandbox = new DockerSandbox({
       id,
       spec,
       client,
+      isClaimed: restored,
       cgroup: await MemoryCgroup.of(state.pid),
       restartTimeoutMs: this.options.startTimeoutMs,
       codeBegins: () => this.limits.wantsCpu(id),
@@ -227,29 +294,6 @@ export class DockerSandboxDriver extends SandboxDriver {
       if (this.sandboxes.get(id) === sandbox) this.sandboxes.delete(id);
     });
     return sandbox;
-  }
-
-  /** Removes what a failed start has made, and says why it failed. */
-  private async undo(id: SandboxId, error: unknown): Promise<SandboxError> {
-    const reason =
-      error instanceof SandboxError
-        ? error
-        : new SandboxError('start_failed', String(error), { cause: error });
-    const log = await this.engine.logTail(this.nameOf(id), LOG_LINES).catch(() => '');
-    await this.removal.remove(this.nameOf(id)).catch((cause: unknown) => {
-      this.options.logger.warn(
-        { sandboxId: id, err: cause },
-        'a failed start could not be cleaned up; the next sweep tries again',
-      );
-    });
-    if (reason.code === 'engine_unavailable') return reason;
-    const tail = log
-      .replace(/[^\x20-\x7e\n]/g, '')
-      .trim()
-      .slice(-MAX_LOG_CHARS);
-    const message = tail === '' ? reason.message : `${reason.message}; its log ends with:\n${tail}`;
-    this.options.logger.warn({ sandboxId: id, reason: reason.message }, 'sandbox did not start');
-    return new SandboxError('start_failed', message, { cause: reason });
   }
 
   private settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {

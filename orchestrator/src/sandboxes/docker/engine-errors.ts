@@ -4,7 +4,7 @@ import { SandboxError, type SandboxErrorCode } from '../sandbox.driver.js';
 /** What the engine's answer means, whatever was asked. */
 export type EngineFailure = 'unreachable' | 'refused' | 'absent' | 'conflict' | 'failed' | 'unknown';
 
-export type EngineOperation = 'ask' | 'create' | 'start' | 'find' | 'remove';
+export type EngineOperation = 'ask' | 'create' | 'start' | 'checkpoint' | 'find' | 'remove';
 
 const codes: Readonly<Record<EngineOperation, Readonly<Record<EngineFailure, SandboxErrorCode>>>> = {
   ask: {
@@ -28,6 +28,14 @@ const codes: Readonly<Record<EngineOperation, Readonly<Record<EngineFailure, San
     refused: 'start_failed',
     absent: 'start_failed',
     conflict: 'start_failed',
+    failed: 'start_failed',
+    unknown: 'start_failed',
+  },
+  checkpoint: {
+    unreachable: 'engine_unavailable',
+    refused: 'start_failed',
+    absent: 'gone',
+    conflict: 'gone',
     failed: 'start_failed',
     unknown: 'start_failed',
   },

@@ -4,7 +4,6 @@ import { SandboxError } from '../sandbox.driver.js';
 import type { ChannelDir } from './channel-dir.js';
 import type { ContainerSettings } from './container-config.js';
 import type { DockerEngine, EngineFacts } from './docker-engine.js';
-import type { CgroupSetup } from './parent-cgroup.js';
 import { PROBE_SPEC, probeIsolation, type ProbeResult } from './isolation-probe.js';
 
 export interface HostCheckParts {
@@ -36,16 +35,20 @@ export function notIsolated(runtime: string): string {
 
 const imageMissing = (image: string): string => `The sandbox image "${image}" is missing. Run: npm run setup`;
 
-interface Isolation {
+/** What starts of sandboxes go by. */
+export interface HostFacts {
+  readonly engine: EngineFacts;
+  /** Docker's id of the sandbox image. */
+  readonly imageId: string;
+  /** The engine's API takes OCI annotations. */
   readonly annotations: boolean;
-  readonly cgroups: CgroupSetup;
   readonly probe: ProbeResult;
 }
 
 export class HostCheck {
   private readonly parts: HostCheckParts;
   /** One probe per engine, runtime and image; a failed one is tried again. */
-  private isolation: { readonly key: string; readonly result: Promise<Isolation> } | undefined;
+  private isolation: { readonly key: string; readonly result: Promise<HostFacts> } | undefined;
 
   constructor(parts: HostCheckParts) {
     this.parts = parts;
@@ -74,12 +77,12 @@ export class HostCheck {
    * Called before each start. Rejects with `start_failed` on a runtime that does not isolate, or does
    * not limit the data, unless that was allowed. The probe runs once.
    */
-  async requireIsolation(): Promise<Pick<Isolation, 'annotations' | 'cgroups'>> {
-    const { annotations, cgroups, probe } = await (this.isolation?.result ?? this.firstProbe());
+  async requireIsolation(): Promise<HostFacts> {
+    const facts = await (this.isolation?.result ?? this.firstProbe());
     const problems: string[] = [];
-    if (!this.parts.allowInsecure) this.judge(probe, problems);
+    if (!this.parts.allowInsecure) this.judge(facts.probe, problems);
     if (problems.length > 0) throw new SandboxError('start_failed', problems.join(' '));
-    return { annotations, cgroups };
+    return facts;
   }
 
   private async examine(
@@ -118,17 +121,17 @@ export class HostCheck {
     }
   }
 
-  private async firstProbe(): Promise<Isolation> {
+  private async firstProbe(): Promise<HostFacts> {
     const { engine, image } = this.parts;
     const [facts, imageId] = await Promise.all([engine.facts(), engine.imageId(image)]);
     if (imageId === undefined) throw new SandboxError('start_failed', imageMissing(image));
     return this.probe(facts, imageId);
   }
 
-  private probe(facts: EngineFacts, imageId: string): Promise<Isolation> {
+  private probe(facts: EngineFacts, imageId: string): Promise<HostFacts> {
     const key = `${facts.version} ${this.parts.runtime} ${imageId}`;
     if (this.isolation?.key === key) return this.isolation.result;
-    const result = this.runProbe(facts);
+    const result = this.runProbe(facts, imageId);
     const entry = { key, result };
     this.isolation = entry;
     result.catch(() => {
@@ -137,12 +140,12 @@ export class HostCheck {
     return result;
   }
 
-  private async runProbe({ apiVersion, cgroups }: EngineFacts): Promise<Isolation> {
-    const annotations = takesAnnotations(apiVersion);
+  private async runProbe(facts: EngineFacts, imageId: string): Promise<HostFacts> {
+    const annotations = takesAnnotations(facts.apiVersion);
     const { engine, channels } = this.parts;
     const settings = this.parts.settings(PROBE_SPEC, annotations);
     try {
-      return { annotations, cgroups, probe: await probeIsolation(engine, channels, settings) };
+      return { engine: facts, imageId, annotations, probe: await probeIsolation(engine, channels, settings) };
     } finally {
       this.parts.finished(settings.name);
     }

@@ -10,6 +10,8 @@ export interface ProbeResult {
   /** A file larger than the data limit could not be written. */
   readonly dataLimited: boolean;
   readonly kernel: string;
+  /** The guest is told when a checkpoint is over, as it is by newer releases of gVisor. */
+  readonly tellsOfCheckpoints: boolean;
 }
 
 const PROBE_TIMEOUT_MS = 30_000;
@@ -26,6 +28,7 @@ const GREETING = 'Starting gVisor';
 const SCRIPT = `
 dmesg 2>/dev/null | grep -c '${GREETING}' | sed 's/^/gvisor=/'
 sed 's/^/kernel=/' /proc/version
+[ ! -e /proc/gvisor/checkpoint ] || echo checkpoint=1
 for i in 1 2; do dd if=/dev/zero of=${GUEST_DATA}/probe$i bs=1M count=${WRITE_MIB / 2} 2>/dev/null; done
 cat ${GUEST_DATA}/probe* | wc -c | sed 's/^/written=/'
 `;
@@ -45,6 +48,7 @@ export function parseProbe(text: string): ProbeResult {
   return {
     isolation: Number(values.get('gvisor') ?? 0) > 0 ? 'gvisor' : 'none',
     dataLimited: written <= DATA_BYTES,
+    tellsOfCheckpoints: values.get('checkpoint') === '1',
     kernel: (values.get('kernel') ?? 'unknown').slice(0, 120),
   };
 }

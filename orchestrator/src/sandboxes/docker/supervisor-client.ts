@@ -1,7 +1,7 @@
 /**
  * The host's side of the supervisor protocol (sandbox/README.md) for one sandbox.
  *
- *   control     ping, configure, interrupt, restart, list, remove; its end is the sandbox's end
+ *   control     ping, configure, interrupt, restart, park, list, remove; its end is the sandbox's end
  *   execution   output waits here while its reader is slow, so that an interrupt never does
  *   transfers   one connection each, or one for many; a bounded number at a time
  */
@@ -97,6 +97,15 @@ export class SupervisorClient {
 
   async restart(timeoutMs: number): Promise<void> {
     await this.control.request('restart', {}, timeoutMs);
+  }
+
+  /**
+   * Before a checkpoint: the supervisor lets go of the host, which ends all connections, and waits for it to be
+   * over. Rejects with `busy` while code runs or files are copied.
+   */
+  async park(): Promise<void> {
+    await this.control.request('park', {}, CONTROL_TIMEOUT_MS);
+    await this.closed;
   }
 
   async remove(path: string): Promise<void> {

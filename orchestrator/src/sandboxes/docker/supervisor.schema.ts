@@ -25,6 +25,8 @@ export const pingReply = z.object({
   version: z.union([z.string(), z.number()]).transform(String),
   kernel: z.enum(['starting', 'ready', 'busy', 'dead']),
   uptime_ms: z.number(),
+  /** The sandbox was made from the image of a checkpoint. Missing from one of an older release. */
+  restored: z.boolean().default(false),
 });
 export type PingReply = z.infer<typeof pingReply>;
 

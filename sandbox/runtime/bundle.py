@@ -1,4 +1,8 @@
-"""Turns SANDBOX_DISK_MOUNTS of an OCI bundle into gVisor's mount hints. See README.md."""
+"""Takes what the orchestrator asks of the runtime out of an OCI bundle's environment. See README.md.
+
+SANDBOX_DISK_MOUNTS becomes gVisor's mount hints, SANDBOX_RESTORE_FROM and SANDBOX_CHECKPOINT_TO become
+notes beside the bundle, for the verbs that follow.
+"""
 
 import json
 import os
@@ -6,7 +10,8 @@ import re
 import sys
 import time
 
-VARIABLE = "SANDBOX_DISK_MOUNTS="
+DISK_MOUNTS = "SANDBOX_DISK_MOUNTS="
+FOLDERS = ("SANDBOX_RESTORE_FROM=", "SANDBOX_CHECKPOINT_TO=")
 SIZE = re.compile(r"[1-9][0-9]{0,15}[kmg]?")
 DEFAULTS = {"mode": "0700", "uid": "1000", "gid": "1000"}
 PATTERNS = {
@@ -65,33 +70,59 @@ def hint(spec, index, path, values):
     )
 
 
-def edit(spec):
+def taken(spec, variable):
+    """Its value, and "" where it is not there; the guest has no use for it, and learns nothing of how it is made."""
     environment = spec["process"].get("env", [])
-    requests = [entry for entry in environment if entry.startswith(VARIABLE)]
-    # The guest has no use for it, and learns nothing of how it is put together.
-    spec["process"]["env"] = [entry for entry in environment if entry not in requests]
+    found = [entry for entry in environment if entry.startswith(variable)]
+    spec["process"]["env"] = [entry for entry in environment if entry not in found]
+    return found[-1][len(variable) :] if found else ""
+
+
+def edit(spec):
+    """Returns the notes: name -> folder."""
     # Its paths name the container on the host, and the guest has no cgroups of its own to manage.
     spec["mounts"] = [mount for mount in spec.get("mounts", []) if mount.get("type") != "cgroup"]
-    if requests:
-        for index, (path, values) in enumerate(parse(requests[-1][len(VARIABLE) :]).items()):
+    disks = taken(spec, DISK_MOUNTS)
+    if disks:
+        for index, (path, values) in enumerate(parse(disks).items()):
             hint(spec, index, path, values)
-    return spec
+    notes = {variable: taken(spec, variable) for variable in FOLDERS}
+    return {note_name(variable): folder(variable, path) for variable, path in notes.items() if path}
 
 
-def edit_file(path):
-    with open(path, encoding="utf-8") as file:
-        spec = edit(json.load(file))
+def note_name(variable):
+    """SANDBOX_RESTORE_FROM= -> sandbox-restore-from"""
+    return variable[:-1].lower().replace("_", "-")
+
+
+def folder(variable, path):
+    if not path.startswith("/") or os.path.normpath(path) != path or "\n" in path:
+        raise Refused(f"{variable}{path}: expected the absolute path of a folder")
+    return path
+
+
+def replace(path, text):
     temporary = path + ".tmp"
     with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(spec, file)
+        file.write(text)
     os.replace(temporary, path)
 
 
-def main(path, log):
+def edit_bundle(bundle):
+    path = os.path.join(bundle, "config.json")
+    with open(path, encoding="utf-8") as file:
+        spec = json.load(file)
+    notes = edit(spec)
+    replace(path, json.dumps(spec))
+    for name, where in notes.items():
+        replace(os.path.join(bundle, name), where + "\n")
+
+
+def main(bundle, log):
     try:
-        edit_file(path)
+        edit_bundle(bundle)
     except (Refused, OSError, ValueError, KeyError) as error:
-        message = f"{VARIABLE[:-1]}: {error}"
+        message = f"the sandbox's bundle: {error}"
         if log:
             # The engine shows its user the last error in this file.
             stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,0 +1,98 @@
+/**
+ * Images of templates on disk, each in a folder named by its key:
+ *
+ *   <root>/<key>/                checkpoint.img, pages.img, pages_meta.img as gVisor wrote them
+ *   <root>/<key>/template.json   their sizes; written last, so that what a crash left is not taken for whole
+ *
+ * Servers may share a root. Only what nobody has used for long is removed.
+ */
+import { randomBytes } from 'node:crypto';
+import { cp, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const MANIFEST = 'template.json';
+/** Templates that are kept, the last used first: going back to the release before finds its own. */
+const KEPT = 3;
+/** Milliseconds after which an unfinished one belongs to a server that has died. */
+const UNFINISHED_MS = 3_600_000;
+
+type Sizes = Readonly<Record<string, number>>;
+
+async function sizesIn(folder: string): Promise<Sizes> {
+  const names = (await readdir(folder)).filter((name) => name !== MANIFEST).toSorted();
+  const sizes = names.map(async (name) => [name, (await stat(join(folder, name))).size] as const);
+  return Object.fromEntries(await Promise.all(sizes));
+}
+
+/** So that no loss of power leaves a manifest whose files have holes. */
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    await cp(from, to, { recursive: true });
+    await rm(from, { recursive: true, force: true });
+  }
+}
+
+export class TemplateStore {
+  constructor(private readonly root: string) {}
+
+  /** The folder of the template of this key, if there is a whole one. */
+  async find(key: string): Promise<string | undefined> {
+    const folder = join(this.root, key);
+    try {
+      const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as { files: Sizes };
+      if (JSON.stringify(manifest.files) !== JSON.stringify(await sizesIn(folder))) return undefined;
+      const now = new Date();
+      await utimes(folder, now, now);
+      return folder;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Takes over the image in `folder`, which is empty or gone afterwards. Rejects if it is no whole one. */
+  async keep(key: string, folder: string): Promise<string> {
+    const sizes = await sizesIn(folder);
+    if (!(Number(sizes['checkpoint.img']) > 0)) throw new Error('the checkpoint has left no image');
+    await mkdir(this.root, { recursive: true, mode: 0o700 });
+    const unfinished = join(this.root, `${key}.${randomBytes(4).toString('hex')}.unfinished`);
+    await move(folder, unfinished);
+    for (const name of Object.keys(sizes)) await sync(join(unfinished, name));
+    await writeFile(join(unfinished, MANIFEST), JSON.stringify({ files: sizes }));
+    await sync(join(unfinished, MANIFEST));
+    await this.drop(key);
+    await rename(unfinished, join(this.root, key));
+    return join(this.root, key);
+  }
+
+  /** Idempotent. */
+  async drop(key: string): Promise<void> {
+    await rm(join(this.root, key), { recursive: true, force: true });
+  }
+
+  /** Removes what no server has used for long. */
+  async sweep(now = Date.now()): Promise<void> {
+    const names = await readdir(this.root).catch(() => []);
+    const found = await Promise.all(
+      names.map(async (name) => ({
+        path: join(this.root, name),
+        finished: !name.endsWith('.unfinished'),
+        usedAt: (await stat(join(this.root, name)).catch(() => undefined))?.mtimeMs ?? 0,
+      })),
+    );
+    const old = found.filter(({ finished }) => finished).toSorted((a, b) => b.usedAt - a.usedAt);
+    const dead = found.filter(({ finished, usedAt }) => !finished && now - usedAt > UNFINISHED_MS);
+    for (const { path } of [...old.slice(KEPT), ...dead]) await rm(path, { recursive: true, force: true });
+  }
+}
