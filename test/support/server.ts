@@ -7,7 +7,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { engineSettings } from '../fakes/sandboxes/real-engine.js';
+import { engineSettings, TEMPLATE_DIR } from '../fakes/sandboxes/real-engine.js';
 import { END_WITH_PARENT, freePort } from './child.js';
 import { removeAll, removeLeftovers, removeSandboxesOf, sandboxesOf } from './leftovers.js';
 
@@ -196,6 +196,8 @@ class ServerProcess implements TestServer {
       TZ: 'Pacific/Auckland',
       // Imports are most of what the start of a sandbox costs.
       SANDBOX_PRELOAD: 'none',
+      // As a server that was started before finds its own.
+      SANDBOX_TEMPLATE_DIR: TEMPLATE_DIR,
       ...(this.options.fakeSandboxes ? {} : engineVariables()),
       DATA_DIR: this.dataDir,
       PORT: String(this.port),

@@ -17,6 +17,9 @@ const DEFAULTS = parseEnv({});
 
 const ENV_FILE = resolve(import.meta.dirname, '../../../data/engine/env');
 
+/** Images of warm sandboxes, which all tests share: to make one takes some seconds. */
+export const TEMPLATE_DIR = resolve(import.meta.dirname, '../../../data/test-templates');
+
 function fromFile(): Record<string, string> {
   if (!existsSync(ENV_FILE)) return {};
   const lines = readFileSync(ENV_FILE, 'utf8').split('\n');

@@ -6,8 +6,11 @@ import { engineIsSkipped } from '../../fakes/sandboxes/real-engine.js';
 import { AttackBench } from './attack-bench.js';
 import { HOST_TRACES, KERNEL } from './questions.js';
 
-describe.skipIf(engineIsSkipped)('isolation', () => {
-  const bench = new AttackBench('isolation');
+describe.skipIf(engineIsSkipped).each([
+  ['of a clone', true],
+  ['of a sandbox that started from nothing', false],
+])('isolation %s', (_, clones) => {
+  const bench = new AttackBench('isolation', { clones });
   const DENIED = /^(EPERM|EACCES|EROFS|ENOENT|ENOSYS|EINVAL|ENODEV|ENXIO|ESRCH|ENOTDIR)$/;
 
   it('runs on gVisor’s kernel, not on the host’s', async () => {

@@ -34,8 +34,11 @@ function expectUnreachable(seen: Reached): void {
   }
 }
 
-describe.skipIf(engineIsSkipped)('the network', () => {
-  const bench = new AttackBench('network');
+describe.skipIf(engineIsSkipped).each([
+  ['of a clone', true],
+  ['of a sandbox that started from nothing', false],
+])('the network %s', (_, clones) => {
+  const bench = new AttackBench('network', { clones });
 
   it('has nothing but loopback', async () => {
     expect(await bench.ask<string[]>('answer([name for _, name in socket.if_nameindex()])')).toEqual(['lo']);

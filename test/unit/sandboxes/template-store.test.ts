@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -36,11 +36,19 @@ describe('the store of templates', () => {
     expect(await readdir(folder)).toEqual(['kept']);
   });
 
-  it('keeps the newer of two', async () => {
-    await store.keep('one', await image('old'));
-    await store.keep('one', await image('newer'));
+  it('keeps the first of two that servers have made at once, since it may be in use', async () => {
+    await store.keep('one', await image('first'));
+    expect(await store.keep('one', await image('second'))).toBe(join(root, 'one'));
     expect(await readdir(root)).toEqual(['one']);
-    expect(await store.find('one')).toBe(join(root, 'one'));
+    expect(await readFile(join(root, 'one', 'pages.img'), 'utf8')).toBe('first');
+    await store.drop('one');
+    await store.keep('one', await image('second'));
+    expect(await readFile(join(root, 'one', 'pages.img'), 'utf8')).toBe('second');
+  });
+
+  it('leaves one alone that is not whole, and says so', async () => {
+    await truncate(join(await store.keep('one', await image()), 'pages.img'), 2);
+    await expect(store.keep('one', await image())).rejects.toThrow('ENOTEMPTY');
   });
 
   it('refuses what is no image', async () => {

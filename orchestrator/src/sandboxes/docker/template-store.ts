@@ -61,19 +61,28 @@ export class TemplateStore {
     }
   }
 
-  /** Takes over the image in `folder`, which is empty or gone afterwards. Rejects if it is no whole one. */
-  async keep(key: string, folder: string): Promise<string> {
-    const sizes = await sizesIn(folder);
+  /**
+   * Takes over the image in the folder `image`, which is gone afterwards. Where there is one of this key, that one stays.
+   * Rejects if it is no whole one.
+   */
+  async keep(key: string, image: string): Promise<string> {
+    const sizes = await sizesIn(image);
     if (!(Number(sizes['checkpoint.img']) > 0)) throw new Error('the checkpoint has left no image');
     await mkdir(this.root, { recursive: true, mode: 0o700 });
     const unfinished = join(this.root, `${key}.${randomBytes(4).toString('hex')}.unfinished`);
-    await move(folder, unfinished);
+    await move(image, unfinished);
     for (const name of Object.keys(sizes)) await sync(join(unfinished, name));
     await writeFile(join(unfinished, MANIFEST), JSON.stringify({ files: sizes }));
     await sync(join(unfinished, MANIFEST));
-    await this.drop(key);
-    await rename(unfinished, join(this.root, key));
-    return join(this.root, key);
+    const folder = join(this.root, key);
+    try {
+      await rename(unfinished, folder);
+    } catch (error) {
+      // Another server was quicker, and may be at it already.
+      if ((await this.find(key)) === undefined) throw error;
+      await rm(unfinished, { recursive: true, force: true });
+    }
+    return folder;
   }
 
   /** Idempotent. */
