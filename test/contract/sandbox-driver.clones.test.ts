@@ -21,8 +21,7 @@ describe.skipIf(skipped)('clones', () => {
   const here = new TestInstallation('clones', { templates });
   const elsewhere = new TestInstallation('clones-elsewhere', { templates });
 
-  afterAll(async () => {
-    expect(await here.leftovers()).toEqual([]);
+  afterAll(() => {
     here.remove();
     elsewhere.remove();
     rmSync(folder, { recursive: true, force: true });
@@ -147,5 +146,10 @@ print(json.dumps([random.random(), numpy.random.random(), numpy.random.default_r
       await driver.destroy(sandbox.id);
       await driver.close();
     });
+  });
+
+  it('leave no container and no folder', async () => {
+    expect(await here.leftovers()).toEqual([]);
+    expect(await elsewhere.leftovers()).toEqual([]);
   });
 });

@@ -84,7 +84,8 @@ const poolSizes = z
     return sizes;
   })
   .meta({
-    description: 'Warm sandboxes kept ready for each memory size.',
+    description:
+      'Warm sandboxes kept ready for each memory size; with any, also one of each other size for an hour after its use.',
     unit: 'size=count, comma separated',
     example: '1g=2',
   });
@@ -172,10 +173,16 @@ export const envSchema = z.object({
     'Start although the runtime is not gVisor. Code then shares the host kernel: for trusted code only.',
   ),
   SANDBOX_POOL: poolSizes,
-  SANDBOX_PARALLEL_STARTS: whole(2, 'Sandboxes that may start at the same time.', 'count', {
-    min: 1,
-    max: 64,
+  SANDBOX_PARALLEL_STARTS: z.coerce.number().int().min(1).max(64).optional().meta({
+    description: 'Sandboxes that may start at the same time; when absent as many as the host has CPUs.',
+    unit: 'count',
   }),
+  SANDBOX_QUEUE_MS: whole(
+    120_000,
+    'Longest a request waits in line for a sandbox, by turns with other projects, before it gets 503.',
+    'milliseconds',
+    { min: 1000 },
+  ),
   SANDBOX_START_TIMEOUT_MS: whole(60_000, 'Longest a sandbox may take to become ready.', 'milliseconds', {
     min: 1000,
   }),

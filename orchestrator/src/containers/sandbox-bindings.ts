@@ -301,7 +301,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
   /** A sandbox with the container's files; one that has died in the pool is passed over. */
   private async filled(row: ContainerRow): Promise<{ sandbox: Sandbox; missing: readonly string[] }> {
     for (let dead = 0; ; dead += 1) {
-      const sandbox = await this.pool.acquire(row.memoryLimit as MemorySize);
+      const sandbox = await this.pool.acquire(row.memoryLimit as MemorySize, row.projectId);
       try {
         return { sandbox, missing: await this.files.restore(sandbox, row.id) };
       } catch (error) {

@@ -46,6 +46,12 @@ export class MetricsGauges implements OnModuleInit {
         [{ size, state: 'starting' }, starting],
       ]),
     );
+    this.gauge('sandbox_queue', 'Requests that wait in line for a sandbox, by size.', ['size'], () =>
+      this.pool.state().map(({ size, queue }): Sample => [{ size }, queue.waiting]),
+    );
+    this.gauge('sandbox_queue_seconds', 'How long the first of them has waited, by size.', ['size'], () =>
+      this.pool.state().map(({ size, queue }): Sample => [{ size }, queue.longestMs / 1_000]),
+    );
   }
 
   private addContainers(): void {

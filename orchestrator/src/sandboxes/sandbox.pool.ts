@@ -6,17 +6,19 @@
  * when memory was set aside for it. Whoever waits takes the first one of their size that is ready,
  * whatever it was started for.
  */
+import { availableParallelism } from 'node:os';
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { formatBytes, memoryBytes } from '../common/memory-size.js';
 import { settledWithin } from '../common/settled-within.js';
 import { ENV } from '../config/config.module.js';
 import { type Env, MEMORY_SIZES, type MemorySize } from '../config/env.schema.js';
+import { couldNotStart, noCapacity } from './capacity-errors.js';
 import { LateReclaimer } from './late-reclaimer.js';
 import { MemoryAdmission } from './memory-admission.js';
 import type { Reclaimer } from './reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxSpec } from './sandbox.driver.js';
-import { StartQueue } from './start-queue.js';
+import { type QueueState, StartQueue } from './start-queue.js';
 
 /** Milliseconds that an engine which does not answer is waited for before clients are told. */
 const ENGINE_PATIENCE_MS = 20_000;
@@ -24,8 +26,8 @@ const ENGINE_PATIENCE_MS = 20_000;
 const ENGINE_RETRY_MS = 500;
 /** Milliseconds that a stop waits for starts to be given up. */
 const LAST_STARTS_MS = 8_000;
-/** Starts, each of the longest, that somebody waits for: a crowd that comes at once is served one after the other. */
-const STARTS_WAITED_FOR = 4;
+/** Milliseconds after its last use in which one of a size is kept ready that the operator keeps none of. */
+const RECENTLY_MS = 3_600_000;
 /** Milliseconds without a take after which spares are started: their start would slow down what was taken. */
 const QUIET_MS = 300;
 /** Milliseconds that takes, one after the other, may put it off. */
@@ -36,6 +38,8 @@ export interface PoolState {
   readonly target: number;
   readonly warm: number;
   readonly starting: number;
+  /** Who waits for one, and for how long the first of them has. */
+  readonly queue: QueueState;
 }
 
 @Injectable()
@@ -56,6 +60,8 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private engineDownSince: number | undefined;
   private retry: NodeJS.Timeout | undefined;
   private quiet: NodeJS.Timeout | undefined;
+  private readonly askedAt: Partial<Record<MemorySize, number>> = {};
+  private readonly parallelStarts: number;
   /** When the spare was taken that the refill is put off for; undefined when it is not. */
   private takenAt: number | undefined;
 
@@ -68,6 +74,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
       giveUpSpare: () => this.giveUpSpare(),
       giveUpIdlest: (minIdleMs: number) => reclaimer.giveUpIdlest(minIdleMs),
     };
+    this.parallelStarts = env.SANDBOX_PARALLEL_STARTS ?? Math.max(2, availableParallelism());
     this.admission = new MemoryAdmission(driver, env.MEMORY_FLOOR_BYTES, sources, this.logger);
   }
 
@@ -81,13 +88,14 @@ export class SandboxPool implements BeforeApplicationShutdown {
   }
 
   /**
-   * A sandbox of this size for one container: warm if there is one, else the next that is ready. Rejects
-   * with 503 `sandbox_capacity` when the host is out of memory, when the engine has not answered for 20
-   * seconds, and after SANDBOX_START_TIMEOUT_MS in line.
+   * A sandbox of this size for one container: warm if there is one, else the next that is ready, by turns among
+   * the owners, which are projects. Rejects with 503 `sandbox_capacity` when the host is out of memory, when the
+   * engine has not answered for 20 seconds, and after SANDBOX_QUEUE_MS in line.
    */
-  async acquire(size: MemorySize): Promise<Sandbox> {
+  async acquire(size: MemorySize, owner: string): Promise<Sandbox> {
     if (this.stop.signal.aborted) throw noCapacity('The server is being stopped.');
-    const sandbox = this.warm[size].shift() ?? (await this.wait(size));
+    this.askedAt[size] = Date.now();
+    const sandbox = this.warm[size].shift() ?? (await this.wait(size, owner));
     this.refillLater();
     return sandbox;
   }
@@ -97,6 +105,8 @@ export class SandboxPool implements BeforeApplicationShutdown {
     clearTimeout(this.quiet);
     this.takenAt = undefined;
     this.refillHeld = false;
+    for (const size of MEMORY_SIZES)
+      for (const spare of this.warm[size].splice(this.target(size))) this.discard(spare);
     this.pump();
   }
 
@@ -123,9 +133,10 @@ export class SandboxPool implements BeforeApplicationShutdown {
   state(): readonly PoolState[] {
     return MEMORY_SIZES.map((size) => ({
       size,
-      target: this.env.SANDBOX_POOL[size],
+      target: this.target(size),
       warm: this.warm[size].length,
       starting: this.queue.starting(size),
+      queue: this.queue.state(size),
     }));
   }
 
@@ -166,20 +177,35 @@ export class SandboxPool implements BeforeApplicationShutdown {
     this.quiet = setTimeout(() => this.refill(), inMs).unref();
   }
 
-  private wait(size: MemorySize): Promise<Sandbox> {
+  private async wait(size: MemorySize, owner: string): Promise<Sandbox> {
     const refusal = noCapacity(
       'No sandbox became ready in time; too many are being started. Please retry in a moment.',
     );
-    const patienceMs = STARTS_WAITED_FOR * this.env.SANDBOX_START_TIMEOUT_MS;
-    const waiting = this.queue.join(size, patienceMs, refusal);
+    const { sandbox, place } = this.queue.join(size, owner, this.env.SANDBOX_QUEUE_MS, refusal);
+    const beganAt = Date.now();
+    if (place > 0) this.logger.log({ size, projectId: owner, place }, 'waiting in line for a sandbox');
     this.pump();
-    return waiting;
+    const taken = await sandbox;
+    if (place > 0)
+      this.logger.log(
+        { size, projectId: owner, waitedMs: Date.now() - beganAt },
+        'got a sandbox from the line',
+      );
+    return taken;
+  }
+
+  /** What the operator asks for, and one of any other size that is in use these days. */
+  private target(size: MemorySize): number {
+    const wanted = this.env.SANDBOX_POOL[size];
+    const isKept = MEMORY_SIZES.some((each) => this.env.SANDBOX_POOL[each] > 0);
+    if (wanted > 0 || !isKept) return wanted;
+    return Date.now() - (this.askedAt[size] ?? -Infinity) < RECENTLY_MS ? 1 : 0;
   }
 
   /** Starts as many as may start at once. Takes their places before anything is awaited. */
   private pump(): void {
     if (this.retry !== undefined || this.stop.signal.aborted) return;
-    while (this.queue.running < this.env.SANDBOX_PARALLEL_STARTS) {
+    while (this.queue.running < this.parallelStarts) {
       const wanted = this.queue.wanted();
       const size = wanted ?? MEMORY_SIZES.find((each) => this.missing(each) > 0);
       if (size === undefined) return;
@@ -194,7 +220,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
 
   private missing(size: MemorySize): number {
     if (this.draining || this.refillHeld) return 0;
-    return this.env.SANDBOX_POOL[size] - this.warm[size].length - this.queue.starting(size);
+    return this.target(size) - this.warm[size].length - this.queue.starting(size);
   }
 
   /** One start, from the place it has taken to the hands it goes to. Never rejects. */
@@ -236,7 +262,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
 
   private deliver(size: MemorySize, sandbox: Sandbox): void {
     if (this.queue.hand(size, sandbox)) return;
-    if (!this.draining && this.warm[size].length < this.env.SANDBOX_POOL[size]) this.warm[size].push(sandbox);
+    if (!this.draining && this.warm[size].length < this.target(size)) this.warm[size].push(sandbox);
     else this.discard(sandbox);
   }
 
@@ -317,22 +343,4 @@ export class SandboxPool implements BeforeApplicationShutdown {
       `This server has less than ${formatBytes(this.env.MEMORY_FLOOR_BYTES)} of free memory, and no sandbox can be given up for another. Retry when a running execution has ended.`,
     );
   }
-}
-
-/** Seconds a refused client is asked to wait. */
-const RETRY_AFTER_SECONDS = 10;
-
-/** 503 with `retry-after`. */
-function noCapacity(message: string, cause?: unknown): ApiError {
-  return new ApiError('sandbox_capacity', message, {
-    cause,
-    headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
-  });
-}
-
-function couldNotStart(cause: unknown): ApiError {
-  return noCapacity(
-    'The sandbox could not be started right now. Please retry; the operator finds the reason in the server log.',
-    cause,
-  );
 }

@@ -74,7 +74,7 @@ describe('SandboxPool', () => {
     const on = driver();
     const pool = await filled(on);
     expect(alive(on)).toBe(3);
-    const taken = await pool.acquire('1g');
+    const taken = await pool.acquire('1g', 'project');
     expect(on.engine.machines.has(taken.id)).toBe(true);
     const state = () => pool.state().find(({ size }) => size === '1g');
     // Not beside the code that is run now.
@@ -90,7 +90,7 @@ describe('SandboxPool', () => {
       const pool = await filled(on, '1g=9');
       const takeEvery = async (ms: number, times: number) => {
         for (let take = 0; take < times; take += 1) {
-          await pool.acquire('1g');
+          await pool.acquire('1g', 'project');
           await vi.advanceTimersByTimeAsync(ms);
         }
       };
@@ -110,9 +110,42 @@ describe('SandboxPool', () => {
   it('starts one of a size that is not warm, and leaves the others', async () => {
     const on = driver();
     const pool = await filled(on);
-    await pool.acquire('16g');
+    await pool.acquire('16g', 'project');
     expect(on.created.at(-1)?.memoryBytes).toBe(16 * GIB);
     expect(alive(on)).toBe(4);
+  });
+
+  it('keeps one of a size that was used, for an hour, unless the operator wants none', async () => {
+    const on = driver();
+    const pool = await filled(on, '1g=1');
+    const spares = (size: string) => pool.state().find((each) => each.size === size);
+    await pool.acquire('64g', 'project');
+    pool.refill();
+    await pool.settled();
+    expect(spares('64g')).toMatchObject({ target: 1, warm: 1 });
+    expect(alive(on)).toBe(3);
+    const none = poolOn(on, NO_POOL);
+    await on.destroy((await none.acquire('4g', 'project')).id);
+    none.refill();
+    expect(none.state()).toMatchObject(Array(4).fill({ target: 0, starting: 0 }));
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_001 });
+    try {
+      pool.refill();
+      await pool.settled();
+      expect(spares('64g')).toMatchObject({ target: 0, warm: 0 });
+      expect([spares('1g')?.warm, alive(on)]).toEqual([1, 2]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('refuses whoever has waited as long as a request may', async () => {
+    const on = driver();
+    const doors = heldStarts(on);
+    const pool = poolOn(on, NO_POOL, { SANDBOX_QUEUE_MS: '1000', SANDBOX_PARALLEL_STARTS: '1' });
+    const refused = await refusalOf(pool.acquire('1g', 'project'));
+    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '10' } });
+    for (const open of doors) open();
   });
 
   it('keeps none that does not take its limits', async () => {
@@ -146,7 +179,7 @@ describe('SandboxPool', () => {
     const pool = poolOn(on, '1g=3,4g=3');
     pool.refill();
     await vi.waitFor(() => expect(doors).toHaveLength(2));
-    const taken = pool.acquire('64g');
+    const taken = pool.acquire('64g', 'project');
     doors.shift()!();
     await vi.waitFor(() => expect(doors).toHaveLength(2));
     doors.pop()!();
@@ -162,7 +195,7 @@ describe('SandboxPool', () => {
     const pool = poolOn(on, '1g=2');
     pool.refill();
     await vi.waitFor(() => expect(doors).toHaveLength(2));
-    const taken = pool.acquire('1g');
+    const taken = pool.acquire('1g', 'project');
     doors[1]!();
     await taken;
     expect(on.created).toHaveLength(1);
@@ -174,7 +207,7 @@ describe('SandboxPool', () => {
     const on = driver();
     on.faults.delayNextCreate = 60_000;
     const pool = poolOn(on, NO_POOL);
-    const waiting = refusalOf(pool.acquire('1g'));
+    const waiting = refusalOf(pool.acquire('1g', 'project'));
     await vi.waitFor(() => expect(on.created).toHaveLength(1));
     const stopped = pool.beforeApplicationShutdown();
     expect(await waiting).toMatchObject({ code: 'sandbox_capacity' });
@@ -187,14 +220,14 @@ describe('SandboxPool', () => {
     const on = driver();
     const doors = heldStarts(on);
     const pool = poolOn(on, NO_POOL);
-    const waiting = refusalOf(pool.acquire('1g'));
+    const waiting = refusalOf(pool.acquire('1g', 'project'));
     await vi.waitFor(() => expect(doors).toHaveLength(1));
     const stopped = pool.beforeApplicationShutdown();
     doors[0]!();
     await stopped;
     expect(await waiting).toMatchObject({ code: 'sandbox_capacity' });
     expect(alive(on)).toBe(0);
-    expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
+    expect(await refusalOf(pool.acquire('1g', 'project'))).toMatchObject({ code: 'sandbox_capacity' });
   });
 });
 
@@ -210,7 +243,7 @@ describe('when memory is short, the pool', () => {
     const on = driver();
     hostWithRoomFor(on, 1);
     const pool = poolOn(on, NO_POOL, { SANDBOX_PARALLEL_STARTS: '8' });
-    const all = await Promise.allSettled(Array.from({ length: 64 }, () => pool.acquire('1g')));
+    const all = await Promise.allSettled(Array.from({ length: 64 }, () => pool.acquire('1g', 'project')));
     expect(on.created).toHaveLength(1);
     expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     for (const each of all) {
@@ -231,7 +264,7 @@ describe('when memory is short, the pool', () => {
       },
     });
     on.faults.memory = { hostFreeBytes: GIB, usedBytes: 4 * GIB };
-    const refusal = await refusalOf(pool.acquire('16g'));
+    const refusal = await refusalOf(pool.acquire('16g', 'project'));
     expect(order).toEqual(['idle, 0 alive', 'idle, 0 alive']);
     expect(refusal).toBeInstanceOf(ApiError);
     expect(refusal).toMatchObject({ code: 'sandbox_capacity', headers: { 'retry-after': '10' } });
@@ -242,7 +275,7 @@ describe('when memory is short, the pool', () => {
     const on = driver();
     const pool = await filled(on);
     hostWithRoomFor(on, 3);
-    await pool.acquire('16g');
+    await pool.acquire('16g', 'project');
     // Two of the three that were warm are still there and still known; the third made room.
     expect(alive(on)).toBe(3);
     expect(warm(pool)).toBe(2);
@@ -260,7 +293,7 @@ describe('when memory is short, the pool', () => {
       },
     );
     on.faults.memory = { hostFreeBytes: GIB, usedBytes: 4 * GIB };
-    await refusalOf(pool.acquire('1g'));
+    await refusalOf(pool.acquire('1g', 'project'));
     expect(asked).toEqual([10_000]);
   });
 
@@ -269,7 +302,7 @@ describe('when memory is short, the pool', () => {
     const giveUpIdlest = vi.fn<(minIdleMs: number) => Promise<boolean>>(() => Promise.resolve(true));
     const pool = poolOn(on, NO_POOL, {}, { giveUpIdlest });
     on.faults.memory = { hostFreeBytes: 0.2 * GIB, usedBytes: 0.5 * GIB };
-    expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
+    expect(await refusalOf(pool.acquire('1g', 'project'))).toMatchObject({ code: 'sandbox_capacity' });
     await pool.watchMemory();
     expect(giveUpIdlest).not.toHaveBeenCalled();
   });
@@ -318,7 +351,7 @@ describe('when the engine goes away, the pool', () => {
     const on = driver();
     const pool = poolOn(on, NO_POOL);
     const back = engineAway(on);
-    const taken = pool.acquire('1g');
+    const taken = pool.acquire('1g', 'project');
     await vi.advanceTimersByTimeAsync(5_000);
     back();
     await vi.advanceTimersByTimeAsync(1_000);
@@ -330,10 +363,10 @@ describe('when the engine goes away, the pool', () => {
     const on = driver();
     const pool = poolOn(on, NO_POOL);
     engineAway(on);
-    const first = refusalOf(pool.acquire('1g'));
+    const first = refusalOf(pool.acquire('1g', 'project'));
     await vi.advanceTimersByTimeAsync(25_000);
     expect(await first).toMatchObject({ code: 'sandbox_capacity', headers: { 'retry-after': '10' } });
-    const second = refusalOf(pool.acquire('1g'));
+    const second = refusalOf(pool.acquire('1g', 'project'));
     await vi.advanceTimersByTimeAsync(1_000);
     expect(await second).toMatchObject({ code: 'sandbox_capacity' });
   });
@@ -342,8 +375,8 @@ describe('when the engine goes away, the pool', () => {
     const on = driver();
     const pool = poolOn(on, NO_POOL);
     on.faults.nextCreate = new SandboxError('start_failed', 'no such image');
-    expect(await refusalOf(pool.acquire('1g'))).toMatchObject({ code: 'sandbox_capacity' });
-    await expect(pool.acquire('1g')).resolves.toBeDefined();
+    expect(await refusalOf(pool.acquire('1g', 'project'))).toMatchObject({ code: 'sandbox_capacity' });
+    await expect(pool.acquire('1g', 'project')).resolves.toBeDefined();
   });
 
   it('lets nobody wait for longer than four starts may take', async () => {
@@ -351,7 +384,7 @@ describe('when the engine goes away, the pool', () => {
     const on = driver();
     const doors = heldStarts(on);
     const pool = poolOn(on, NO_POOL, { SANDBOX_PARALLEL_STARTS: '1' });
-    const waiting = [refusalOf(pool.acquire('1g')), refusalOf(pool.acquire('4g'))];
+    const waiting = [refusalOf(pool.acquire('1g', 'project')), refusalOf(pool.acquire('4g', 'project'))];
     await vi.advanceTimersByTimeAsync(241_000);
     for (const refusal of await Promise.all(waiting)) {
       expect(refusal).toMatchObject({ code: 'sandbox_capacity' });
