@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Env } from '../config/env.schema.js';
 import { DockerSandboxDriver, type DriverLogger } from '../sandboxes/docker/docker.driver.js';
-import { type Finding, off, ok, problem } from './doctor-report.js';
+import { type Finding, note, off, ok, problem } from './doctor-report.js';
 import type { DriverHealth } from '../sandboxes/sandbox.driver.js';
 
 const silent: DriverLogger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -26,6 +26,7 @@ function findingsOf(health: DriverHealth, env: Env): Finding[] {
     found.push(ok('runtime', `${health.runtime} is gVisor: code runs on its own kernel`));
     if (details['dataLimit'] === 'enforced') found.push(ok('data disk', 'the size limit of /mnt/data holds'));
   }
+  found.push(...clonesOf(details['clones']));
   if (isolation === 'none' && problems.length === 0) {
     const says = `${health.runtime} is not gVisor, allowed by ALLOW_INSECURE_SANDBOX: code shares the host's kernel`;
     found.push(problem('runtime', says, 'unset ALLOW_INSECURE_SANDBOX and SANDBOX_RUNTIME; npm run setup'));
@@ -35,6 +36,18 @@ function findingsOf(health: DriverHealth, env: Env): Finding[] {
     return problem(nameOf(sentence), says, repair);
   });
   return [...found, ...broken];
+}
+
+/** As the driver says it: `possible`, or `off: why. Run… what to do`. */
+function clonesOf(says: string | undefined): Finding[] {
+  if (says === undefined) return [];
+  if (says === 'possible') return [ok('clones', 'sandboxes can be made from a warm one, in half a second')];
+  const [why = '', repair = 'see Sizing in docs/operations.md'] = says
+    .replace(/^off: /, '')
+    .split(/\. (?=Run)/);
+  return [
+    note('clones', `each sandbox starts from nothing, in seconds: ${why}`, repair.replace(/^Run: /, '')),
+  ];
 }
 
 function nameOf(sentence: string): string {

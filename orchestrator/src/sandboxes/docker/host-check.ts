@@ -2,6 +2,7 @@
 import type { DriverHealth, SandboxSpec } from '../sandbox.driver.js';
 import { SandboxError } from '../sandbox.driver.js';
 import type { ChannelDir } from './channel-dir.js';
+import { inability } from './clone-ability.js';
 import type { ContainerSettings } from './container-config.js';
 import type { DockerEngine, EngineFacts } from './docker-engine.js';
 import { PROBE_SPEC, probeIsolation, type ProbeResult } from './isolation-probe.js';
@@ -103,7 +104,10 @@ export class HostCheck {
     if (imageId === undefined) problems.push(imageMissing(image));
     else details.imageId = imageId;
     if (problems.length > 0 || imageId === undefined) return undefined;
-    const { probe } = await this.probe(facts, imageId);
+    const host = await this.probe(facts, imageId);
+    const { probe } = host;
+    const unable = inability(host);
+    details.clones = unable === undefined ? 'possible' : `off: ${unable}`;
     details.kernel = probe.kernel;
     details.dataLimit = probe.dataLimited ? 'enforced' : 'not enforced';
     if (!this.parts.allowInsecure) this.judge(probe, problems);

@@ -5,6 +5,7 @@
  */
 import type { Sandbox, SandboxSpec } from '../sandbox.driver.js';
 import { SandboxError } from '../sandbox.driver.js';
+import { inability } from './clone-ability.js';
 import { askClone, judgeClone, repeats } from './clone-test.js';
 import type { DriverLogger } from './docker.driver.js';
 import type { HostFacts } from './host-check.js';
@@ -152,14 +153,4 @@ export class Templates {
 function inWords(error: unknown): string {
   if (error instanceof SandboxError && error.code === 'engine_unavailable') throw error;
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Why this host can make no templates at all. */
-function inability({ engine, probe }: HostFacts): string | undefined {
-  if (probe.isolation !== 'gvisor') return 'the runtime is not gVisor';
-  if (!probe.tellsOfCheckpoints)
-    return 'this release of gVisor is too old; "npm run doctor" says how to get another';
-  if (!engine.experimental)
-    return 'the Docker engine makes no checkpoints: set "experimental": true in its daemon.json';
-  return undefined;
 }
