@@ -7,6 +7,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
 import { AppModule } from './app.module.js';
 import { AuthService } from './auth/auth.service.js';
+import { SecretBox } from './auth/secret-box.js';
 import { settledWithin } from './common/settled-within.js';
 import type { Env } from './config/env.schema.js';
 import { type DatabaseOwner, ownDatabase } from './database/database-owner.js';
@@ -72,6 +73,15 @@ function makeDriver(env: Env, dataDir: string): SandboxDriver {
           templates: {
             dir: resolve(env.SANDBOX_TEMPLATE_DIR ?? join(dataDir, 'templates')),
             dataBytes: env.SANDBOX_DATA_BYTES,
+          },
+        }
+      : {}),
+    ...(env.HIBERNATE_AFTER_SECONDS > 0
+      ? {
+          hibernation: {
+            dir: join(dataDir, 'asleep'),
+            key: new SecretBox(env).derive('sleeping sandboxes'),
+            mostBytes: env.HIBERNATE_LARGEST_BYTES,
           },
         }
       : {}),

@@ -1,5 +1,5 @@
 /** The same contract for sandboxes that are made from the image of a warm one, and what only they can get wrong. */
-import { randomFillSync } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,8 @@ const skipped = engineIsSkipped || process.env['TEST_OLDER_GVISOR'] !== undefine
 describe.skipIf(skipped)('clones', () => {
   const folder = mkdtempSync(join(tmpdir(), 'templates-'));
   const templates = { dir: join(folder, 'kept'), dataBytes: SPEC.dataBytes };
-  const here = new TestInstallation('clones', { templates });
+  const hibernation = { dir: join(folder, 'asleep'), key: randomBytes(32), mostBytes: 1_024 * MIB };
+  const here = new TestInstallation('clones', { templates, hibernation });
   const elsewhere = new TestInstallation('clones-elsewhere', { templates });
 
   afterAll(() => {
@@ -30,6 +31,7 @@ describe.skipIf(skipped)('clones', () => {
   sandboxDriverContract('the Docker driver, with clones', () => ({
     spec: SPEC,
     dialect: python,
+    canSleep: true,
     newDriver: () => here.newDriver(),
     newForeignDriver: () => elsewhere.newDriver({ channelDir: here.channelDir }),
     killFromOutside: async (id) => void here.docker('kill', here.containerName(id)),

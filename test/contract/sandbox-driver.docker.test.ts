@@ -16,6 +16,7 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
   sandboxDriverContract('the Docker driver', () => ({
     spec: SPEC,
     dialect: python,
+    canSleep: false,
     newDriver: () => here.newDriver(),
     newForeignDriver: () => elsewhere.newDriver({ channelDir: here.channelDir }),
     killFromOutside: async (id) => void here.docker('kill', here.containerName(id)),

@@ -7,6 +7,7 @@ sandboxDriverContract('the fake driver', () => {
   return {
     spec: SPEC,
     dialect: fakeLanguage,
+    canSleep: true,
     newDriver: () => new FakeSandboxDriver({ engine }),
     newForeignDriver: () => new FakeSandboxDriver({ engine, installationId: 'another' }),
     killFromOutside: (id) => Promise.resolve(engine.kill(id)),

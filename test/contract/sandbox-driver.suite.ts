@@ -10,6 +10,7 @@ import type { Dialect } from './sandbox-driver.dialect.js';
 import { executionContract } from './sandbox-driver.executions.js';
 import { fileContract } from './sandbox-driver.files.js';
 import { codeOf, run } from './sandbox-driver.helpers.js';
+import { sleepContract } from './sandbox-driver.sleep.js';
 
 export interface Harness {
   /** Small enough to be filled by a test; 256 MiB of data and 40 files are expected. */
@@ -19,6 +20,8 @@ export interface Harness {
   newDriver(): SandboxDriver;
   /** A driver of another installation on the same engine. */
   newForeignDriver(): SandboxDriver;
+  /** Its sandboxes can sleep. */
+  readonly canSleep: boolean;
   /** Ends a sandbox behind the driver's back. */
   killFromOutside(id: SandboxId): Promise<void>;
 }
@@ -60,6 +63,7 @@ export function sandboxDriverContract(name: string, make: () => Harness): void {
     fileContract(bench);
     endContract(bench);
     takeoverContract(bench);
+    if (harness.canSleep) sleepContract(bench);
   });
 }
 

@@ -207,6 +207,20 @@ export const envSchema = z.object({
     'cgroup below which all sandboxes share limits of memory and CPU; when absent /code-interpreter, and with an engine on systemd the engine’s own. There name a slice of yours.',
     'path or slice',
   ),
+  HIBERNATE_AFTER_SECONDS: whole(
+    60,
+    'Seconds without use after which a container’s sandbox is written to disk with its variables and ended; the next use wakes it. 0: never.',
+    'seconds',
+    { max: 86_400 },
+  ),
+  HIBERNATE_LARGEST_BYTES: bytes(
+    '1g',
+    'A sandbox whose memory and files take more stays awake, and is given up when memory is short.',
+  ),
+  HIBERNATE_DISK_BYTES: bytes(
+    '20g',
+    'What sleeping sandboxes may take on disk together. Beyond it those that were used longest ago lose their variables, not their files.',
+  ),
   SANDBOXES_AT_STOP: z.enum(['keep', 'remove']).default('keep').meta({
     description:
       'What an orderly stop does with the sandboxes of running containers: keep them, so that the next start finds their variables, or remove them. npm start removes them when it stops its own engine.',

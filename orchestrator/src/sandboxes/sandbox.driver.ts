@@ -26,10 +26,13 @@ export interface SandboxSpec {
 /** A sandbox as `list()` sees it: also those that an earlier process started and lost. */
 export interface SandboxInfo {
   readonly id: SandboxId;
-  readonly state: 'running' | 'dead';
+  /** `asleep`: it takes no memory, and `attach` wakes it. */
+  readonly state: 'running' | 'asleep' | 'dead';
   readonly memoryBytes: number;
   readonly createdAt: Date;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of one that sleeps: since when, and its bytes on disk. */
+  readonly asleep?: { readonly since: Date; readonly bytes: number };
 }
 
 /** What the driver found out about the host; `problems` are sentences that say what to do. */
@@ -188,6 +191,11 @@ export interface Sandbox {
   readonly spec: SandboxSpec;
   /** Resolves once, when the instance has ended for whatever reason; never rejects. */
   readonly closed: Promise<void>;
+  /**
+   * It has slept until it was attached: variables and files are as they were then, and nobody has written to it
+   * since.
+   */
+  readonly hasSlept: boolean;
 
   /**
    * Called once, by the pool when it has started: sets the limits of the spec, reseeds random generators. `warmUp`:
@@ -274,9 +282,20 @@ export abstract class SandboxDriver {
    * Called at boot and by the reconciler.
    */
   abstract list(): Promise<readonly SandboxInfo[]>;
-  /** Takes hold of a running sandbox again after a restart; rejects with `gone` if it cannot. */
+  /**
+   * Takes hold of a running sandbox again after a restart, or wakes one that sleeps, which is another start. Rejects
+   * with `gone` if it cannot.
+   */
   abstract attach(id: SandboxId): Promise<Sandbox>;
-  /** Ends a sandbox and removes every trace of it. Idempotent. */
+  /** Whether `attach` would have to wake it. */
+  abstract isAsleep(id: SandboxId): Promise<boolean>;
+  /**
+   * Writes a sandbox that nobody uses to disk, with its variables, and ends it; `attach` goes on with it. Rejects with
+   * `busy`, and the sandbox goes on as it was, while code runs or files are copied, or where this is not possible.
+   * After any other rejection the object is spent; `attach` tells whether the sandbox is there.
+   */
+  abstract hibernate(id: SandboxId): Promise<void>;
+  /** Ends a sandbox, awake or asleep, and removes every trace of it. Idempotent. */
   abstract destroy(id: SandboxId): Promise<void>;
   /** Real memory in use by sandboxes and free on the host, in bytes. Called before each start. */
   abstract memory(): Promise<{ readonly usedBytes: number; readonly hostFreeBytes: number }>;

@@ -32,6 +32,8 @@ export class FakeFaults implements SandboxFaults {
   nextCreate: Error | undefined;
   nextAttach: Error | undefined;
   nextDestroy: Error | undefined;
+  /** Other than `busy`, it leaves the sandbox awake, and its handle spent. */
+  nextHibernate: Error | undefined;
   nextPut: Error | undefined;
   nextGet: Error | undefined;
   nextClaim: Error | undefined;
@@ -47,12 +49,16 @@ export class FakeFaults implements SandboxFaults {
 
 /** Bytes that an idle fake sandbox is said to use. */
 const IDLE_BYTES = 80_000_000;
+const ASLEEP_BYTES = 2_000_000;
 
 export class FakeSandboxDriver extends SandboxDriver {
   readonly engine: FakeEngine;
   readonly faults = new FakeFaults();
   /** Every spec that was asked for, in order; also of creates that failed. */
   readonly created: SandboxSpec[] = [];
+  /** In order. */
+  readonly slept: SandboxId[] = [];
+  readonly woken: SandboxId[] = [];
   private readonly installationId: string;
   private readonly sandboxes = new Map<SandboxId, FakeSandbox>();
 
@@ -91,12 +97,13 @@ export class FakeSandboxDriver extends SandboxDriver {
       ({ installationId }) => installationId === this.installationId,
     );
     return Promise.resolve(
-      own.map(({ id, alive, spec, createdAt }) => ({
+      own.map(({ id, alive, spec, createdAt, asleepSince }) => ({
         id,
-        state: alive ? 'running' : 'dead',
+        state: !alive ? 'dead' : asleepSince === undefined ? 'running' : 'asleep',
         memoryBytes: spec.memoryBytes,
         createdAt,
         labels: spec.labels ?? {},
+        ...(asleepSince === undefined ? {} : { asleep: { since: asleepSince, bytes: ASLEEP_BYTES } }),
       })),
     );
   }
@@ -107,8 +114,29 @@ export class FakeSandboxDriver extends SandboxDriver {
     if (known !== undefined) return known;
     const machine = this.own(id);
     if (machine?.alive !== true) throw new SandboxError('gone', 'the sandbox has ended');
-    machine.interrupt();
-    return Promise.resolve(this.hold(machine));
+    const hasSlept = machine.asleepSince !== undefined;
+    machine.asleepSince = undefined;
+    if (hasSlept) this.woken.push(id);
+    else machine.interrupt();
+    return Promise.resolve(this.hold(machine, hasSlept));
+  }
+
+  override isAsleep(id: SandboxId): Promise<boolean> {
+    return Promise.resolve(this.own(id)?.asleepSince !== undefined);
+  }
+
+  override async hibernate(id: SandboxId): Promise<void> {
+    const machine = this.own(id);
+    const sandbox = this.sandboxes.get(id);
+    if (machine?.alive !== true || sandbox === undefined)
+      throw new SandboxError('gone', 'the sandbox has ended');
+    if (machine.running > 0) throw new SandboxError('busy', 'an execution is running');
+    this.throw('nextHibernate');
+    machine.asleepSince = new Date();
+    sandbox.detach();
+    this.sandboxes.delete(id);
+    this.slept.push(id);
+    return Promise.resolve();
   }
 
   override async destroy(id: SandboxId): Promise<void> {
@@ -137,13 +165,13 @@ export class FakeSandboxDriver extends SandboxDriver {
     return machine?.installationId === this.installationId ? machine : undefined;
   }
 
-  private hold(machine: FakeMachine): FakeSandbox {
-    const sandbox = new FakeSandbox(machine, this.faults);
+  private hold(machine: FakeMachine, hasSlept = false): FakeSandbox {
+    const sandbox = new FakeSandbox(machine, this.faults, hasSlept);
     this.sandboxes.set(machine.id, sandbox);
     return sandbox;
   }
 
-  private throw(fault: 'nextAttach' | 'nextDestroy'): void {
+  private throw(fault: 'nextAttach' | 'nextDestroy' | 'nextHibernate'): void {
     const error = this.faults[fault];
     this.faults[fault] = undefined;
     if (error !== undefined) throw error;

@@ -50,6 +50,9 @@ export class FakeMachine {
   private stop = new AbortController();
   private lastTurn: Promise<void> = Promise.resolve();
   claims = 0;
+  /** Executions that run or wait. */
+  running = 0;
+  asleepSince: Date | undefined;
 
   constructor(id: SandboxId, spec: SandboxSpec, installationId: string) {
     this.id = id;
@@ -81,6 +84,7 @@ export class FakeMachine {
     emit: (event: ExecutionEvent) => void,
     stop: AbortSignal,
   ): Promise<void> {
+    this.running += 1;
     const turn = this.lastTurn.then(async () => {
       if (stop.aborted) return emit(neverStarted);
       this.stop = new AbortController();
@@ -96,7 +100,7 @@ export class FakeMachine {
       };
       await new FakeExecution(world, options).run(code);
     });
-    this.lastTurn = turn.catch(() => undefined);
+    this.lastTurn = turn.catch(() => undefined).finally(() => (this.running -= 1));
     return turn;
   }
 }
@@ -119,7 +123,11 @@ export class FakeSandbox implements Sandbox {
   private readonly faults: SandboxFaults;
   private readonly detached = new AbortController();
 
-  constructor(machine: FakeMachine, faults: SandboxFaults) {
+  constructor(
+    machine: FakeMachine,
+    faults: SandboxFaults,
+    readonly hasSlept = false,
+  ) {
     this.id = machine.id;
     this.spec = machine.spec;
     this.machine = machine;

@@ -12,7 +12,7 @@ const settings: ContainerSettings = {
   image: 'image:tag',
   runtime: 'gvisor',
   labels: { a: 'b' },
-  folders: { channel: '/host/c', data: '/host/d', tmp: '/host/t', image: '/host/i' },
+  folders: { channel: '/host/c', data: '/host/d', tmp: '/host/t', image: '/host/i', origin: '/host/o' },
   maxProcesses: 128,
   preload: ['numpy', 'polars'],
   headroomBytes: 134_217_728,

@@ -14,6 +14,7 @@ const NAME = 'sandbox-1-a';
 const SPEC = { memoryBytes: 1_073_741_824, dataBytes: 1_048_576, maxFiles: 7 };
 const STATE: ContainerState = {
   engineId: 'e',
+  imageId: 'i',
   running: true,
   outOfMemory: false,
   exitCode: 0,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,16 +30,17 @@ describe('the store of templates', () => {
   it('finds what it has kept, and nothing else', async () => {
     expect(await store.find('one')).toBeUndefined();
     const kept = await store.keep('one', await image());
-    expect(kept).toBe(join(root, 'one'));
-    expect(await store.find('one')).toBe(kept);
+    const pagesId = createHash('sha256').update('pages').digest('hex');
+    expect(kept).toEqual({ folder: join(root, 'one'), pagesId });
+    expect(await store.find('one')).toEqual(kept);
     expect(await store.find('two')).toBeUndefined();
-    expect((await readdir(kept)).toSorted()).toEqual(['checkpoint.img', 'pages.img', 'template.json']);
+    expect((await readdir(kept.folder)).toSorted()).toEqual(['checkpoint.img', 'pages.img', 'template.json']);
     expect(await readdir(folder)).toEqual(['kept']);
   });
 
   it('keeps the first of two that servers have made at once, since it may be in use', async () => {
-    await store.keep('one', await image('first'));
-    expect(await store.keep('one', await image('second'))).toBe(join(root, 'one'));
+    const first = await store.keep('one', await image('first'));
+    expect(await store.keep('one', await image('second'))).toEqual(first);
     expect(await readdir(root)).toEqual(['one']);
     expect(await readFile(join(root, 'one', 'pages.img'), 'utf8')).toBe('first');
     await store.drop('one');
@@ -47,7 +49,7 @@ describe('the store of templates', () => {
   });
 
   it('leaves one alone that is not whole, and says so', async () => {
-    await truncate(join(await store.keep('one', await image()), 'pages.img'), 2);
+    await truncate(join((await store.keep('one', await image())).folder, 'pages.img'), 2);
     await expect(store.keep('one', await image())).rejects.toThrow('ENOTEMPTY');
   });
 
@@ -60,19 +62,19 @@ describe('the store of templates', () => {
   });
 
   it('does not take for whole what was cut off or lacks a file', async () => {
-    const kept = await store.keep('one', await image());
+    const { folder: kept } = await store.keep('one', await image());
     await truncate(join(kept, 'pages.img'), 2);
     expect(await store.find('one')).toBeUndefined();
-    const other = await store.keep('two', await image());
+    const { folder: other } = await store.keep('two', await image());
     await rm(join(other, 'pages.img'));
     expect(await store.find('two')).toBeUndefined();
-    await writeFile(join(await store.keep('three', await image()), 'template.json'), '{');
+    await writeFile(join((await store.keep('three', await image())).folder, 'template.json'), '{');
     expect(await store.find('three')).toBeUndefined();
   });
 
   it('sweeps away all but the three that were used last', async () => {
     for (const [index, key] of ['a', 'b', 'c', 'd', 'e'].entries()) {
-      const path = await store.keep(key, await image());
+      const { folder: path } = await store.keep(key, await image());
       const used = new Date(Date.now() - (10 - index) * HOUR);
       await utimes(path, used, used);
     }

@@ -60,6 +60,7 @@ class World {
         const image = join(this.folder, 'image');
         await mkdir(image, { recursive: true });
         await writeFile(join(image, 'checkpoint.img'), `state ${this.made}`);
+        await writeFile(join(image, 'pages.img'), 'pages');
         return take(image);
       },
       clone: (_host, spec) => this.clone(spec),
@@ -93,7 +94,9 @@ describe('the template', () => {
   it('is made and tested once, whoever asks first', async () => {
     const templates = world.templates();
     const found = await Promise.all([templates.current(FACTS, SPEC), templates.current(FACTS, SPEC)]);
-    expect(found).toEqual(Array(2).fill({ folder: join(world.folder, 'kept', 'key'), imageId: 'sha256:1' }));
+    expect(found).toMatchObject(
+      Array(2).fill({ folder: join(world.folder, 'kept', 'key'), imageId: 'sha256:1' }),
+    );
     expect([world.made, world.clones, world.destroyed]).toEqual([1, 2, 2]);
     expect([world.said, templates.whyNot]).toEqual([[], undefined]);
   });

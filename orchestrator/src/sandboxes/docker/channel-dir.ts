@@ -5,10 +5,11 @@
  *   <root>/<name>/data      bind mount that gVisor replaces by a sized file system of its own
  *   <root>/<name>/tmp       the same for /tmp
  *   <root>/<name>/image     what a checkpoint of the sandbox is written to; not seen by the guest
+ *   <root>/<name>/origin    the image that it is woken from, until it runs; only made then
  *
  * The host never looks into `data` and `tmp`, and never follows a link in any of them.
  */
-import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 
 export interface SandboxFolders {
@@ -16,7 +17,11 @@ export interface SandboxFolders {
   readonly data: string;
   readonly tmp: string;
   readonly image: string;
+  readonly origin: string;
 }
+
+/** What `stat` counts in, whatever the file system's are. */
+const BLOCK_BYTES = 512;
 
 /** User code's uid and gid in the sandbox. */
 export const GUEST_UID = 1000;
@@ -39,6 +44,7 @@ export class ChannelDir {
       data: join(own, 'data'),
       tmp: join(own, 'tmp'),
       image: join(own, 'image'),
+      origin: join(own, 'origin'),
     };
   }
 
@@ -46,11 +52,24 @@ export class ChannelDir {
     const folders = this.folders(name);
     await mkdir(this.root, { recursive: true, mode: 0o700 });
     await mkdir(this.own(name), { mode: 0o700 });
-    for (const folder of Object.values(folders) as string[]) await mkdir(folder, { mode: 0o700 });
+    for (const folder of [folders.channel, folders.data, folders.tmp, folders.image])
+      await mkdir(folder, { mode: 0o700 });
     // Matters only for a runtime without our mount hints, where the guest sees these very folders.
     if (process.getuid?.() === 0) await chown(folders.data, GUEST_UID, GUEST_UID);
     await chmod(folders.tmp, 0o1777);
     return folders;
+  }
+
+  /** Bytes that its data and its /tmp take on the disk. */
+  async usedBytes(name: string): Promise<number> {
+    const { data, tmp } = this.folders(name);
+    let blocks = 0;
+    for (const folder of [data, tmp]) {
+      const files = await readdir(folder).catch(() => []);
+      for (const file of files)
+        blocks += (await lstat(join(folder, file)).catch(() => undefined))?.blocks ?? 0;
+    }
+    return blocks * BLOCK_BYTES;
   }
 
   /** Idempotent. */

@@ -32,6 +32,8 @@ interface EngineInfo {
 export interface ContainerState {
   /** Docker's own id, 64 hexadecimal digits. */
   readonly engineId: string;
+  /** Docker's id of the image it was made from. */
+  readonly imageId: string;
   readonly running: boolean;
   readonly outOfMemory: boolean;
   readonly exitCode: number;
@@ -143,6 +145,7 @@ export class DockerEngine {
       const found = await this.docker.getContainer(name).inspect();
       return {
         engineId: found.Id,
+        imageId: found.Image,
         running: found.State.Running,
         outOfMemory: found.State.OOMKilled,
         exitCode: found.State.ExitCode,

@@ -28,6 +28,7 @@ export interface SandboxParts {
   readonly client: SupervisorClient;
   /** It was made from a warm one, and has its limits and seeds. */
   readonly isClaimed: boolean;
+  readonly hasSlept: boolean;
   /** `undefined` where the host hides it; memory deaths then look like other deaths. */
   readonly cgroup: MemoryCgroup | undefined;
   /** How long a fresh kernel may take, in milliseconds. */
@@ -47,6 +48,7 @@ export class DockerSandbox implements Sandbox {
   readonly id: SandboxId;
   readonly spec: SandboxSpec;
   readonly closed: Promise<void>;
+  readonly hasSlept: boolean;
   private readonly parts: SandboxParts;
   private readonly executionHost: ExecutionHost;
   private lastTurn: Promise<void> = Promise.resolve();
@@ -61,6 +63,7 @@ export class DockerSandbox implements Sandbox {
     const { client, cgroup } = parts;
     this.id = parts.id;
     this.spec = parts.spec;
+    this.hasSlept = parts.hasSlept;
     this.parts = parts;
     this.oomKillsAtStart = cgroup?.oomKills() ?? 0;
     this.oomKillsSeen = this.oomKillsAtStart;
@@ -96,6 +99,17 @@ export class DockerSandbox implements Sandbox {
   detach(): void {
     this.detached = true;
     this.parts.client.close(goneError('the orchestrator lets go of the sandbox'));
+  }
+
+  /** Before it is put to sleep. Rejects with `busy`, and goes on, while something runs; else this object is spent. */
+  async park(): Promise<void> {
+    this.detached = true;
+    try {
+      await this.parts.client.park();
+    } catch (error) {
+      this.detached = !this.parts.client.open;
+      throw error;
+    }
   }
 
   claim(warmUp = false): Promise<void> {

@@ -15,15 +15,19 @@ import { reconnectSupervisor } from './boot.js';
 import type { ContainerSettings } from './container-config.js';
 import { DockerEngine } from './docker-engine.js';
 import { DockerSandbox } from './docker-sandbox.js';
+import { Hibernation } from './hibernation.js';
 import { HostCheck, type HostFacts } from './host-check.js';
 import { HostLimits } from './host-limits.js';
+import { ImageThread } from './image-thread.js';
 import { SandboxRemoval } from './sandbox-removal.js';
-import { fromLabels, installationPrefix, toLabels } from './sandbox-labels.js';
+import { fromLabels, installationPrefix } from './sandbox-labels.js';
 import { SandboxStarter, type Started, type StartOrder } from './sandbox-starter.js';
+import { Sleepers } from './sleepers.js';
+import { isHopeless, StartOrders } from './start-orders.js';
 import { goneError } from './supervisor-errors.js';
 import { templateKey } from './template-key.js';
-import { TemplateStore } from './template-store.js';
-import { type Template, Templates } from './templates.js';
+import { type StoredTemplate, TemplateStore } from './template-store.js';
+import { Templates } from './templates.js';
 
 export interface DriverLogger {
   debug(fields: object, message: string): void;
@@ -58,30 +62,32 @@ export interface DockerDriverOptions {
   readonly startTimeoutMs: number;
   /** Where images of warm sandboxes are kept, and the data limit of those made from them; no clones if absent. */
   readonly templates?: { readonly dir: string; readonly dataBytes: number };
+  /** None sleeps if absent. */
+  readonly hibernation?: {
+    /** Where those that sleep are kept. */
+    readonly dir: string;
+    /** 32 bytes that their memory is encrypted with. */
+    readonly key: Uint8Array;
+    /** A sandbox whose memory and files take more stays awake. */
+    readonly mostBytes: number;
+  };
   /** Start sandboxes although the runtime does not isolate them. For tests of the tests only. */
   readonly allowInsecure: boolean;
   readonly logger: DriverLogger;
 }
 
-/** Milliseconds: a clone that takes longer is given up, and one started from nothing. */
-const CLONE_TIMEOUT_MS = 15_000;
-
-/** How one sandbox is started. */
-interface How {
-  /** From nothing if absent. */
-  readonly template?: Template;
-  readonly signal?: AbortSignal | undefined;
-  /** For a test: it is never listed. */
-  readonly aside?: boolean;
-}
-
 const newId = (): SandboxId => randomBytes(10).toString('hex') as SandboxId;
+
+/** For `catch`. */
+function unlessGone(error: unknown): undefined {
+  if (error instanceof SandboxError && error.code === 'gone') return undefined;
+  throw error;
+}
 
 export class DockerSandboxDriver extends SandboxDriver {
   private readonly options: DockerDriverOptions;
   private readonly engine: DockerEngine;
   private readonly channels: ChannelDir;
-  private readonly prefix: string;
   private readonly hostCheck: HostCheck;
   private readonly sandboxes = new Map<SandboxId, DockerSandbox>();
   /** Neither listed nor anybody else's business until they are up. */
@@ -90,18 +96,26 @@ export class DockerSandboxDriver extends SandboxDriver {
   private readonly removal: SandboxRemoval;
   private readonly starter: SandboxStarter;
   private readonly templates: Templates | undefined;
+  private readonly orders: StartOrders;
+  private readonly thread = new ImageThread();
+  private readonly sleepers: Sleepers | undefined;
+  private readonly hibernation: Hibernation | undefined;
   private readonly closing = new AbortController();
 
   constructor(options: DockerDriverOptions) {
     super();
     this.options = options;
     this.engine = new DockerEngine(options.dockerHost);
-    this.prefix = installationPrefix(options.installationId);
-    this.limits = new HostLimits(options, this.prefix.slice(0, -1));
-    this.channels = new ChannelDir(options.channelDir, this.prefix);
+    const prefix = installationPrefix(options.installationId);
+    this.limits = new HostLimits(options, prefix.slice(0, -1));
+    this.orders = new StartOrders(options, this.limits);
+    this.channels = new ChannelDir(options.channelDir, prefix);
     this.removal = new SandboxRemoval(this.engine, this.channels, options.logger);
     this.starter = new SandboxStarter(this.engine, this.channels, this.removal, options.logger);
     this.templates = options.templates && this.makeTemplates(options.templates);
+    const { hibernation } = options;
+    this.sleepers = hibernation && new Sleepers(hibernation.dir, hibernation.key, this.thread);
+    this.hibernation = this.sleepers && this.makeHibernation(this.sleepers);
     this.hostCheck = new HostCheck({
       engine: this.engine,
       channels: this.channels,
@@ -109,7 +123,7 @@ export class DockerSandboxDriver extends SandboxDriver {
       image: options.image,
       allowInsecure: options.allowInsecure,
       settings: (spec, annotations) => this.probeSettings(spec, annotations),
-      finished: (name) => void this.starting.delete(this.idOf(name)),
+      finished: (name) => void this.starting.delete(this.orders.idOf(name)),
     });
   }
 
@@ -122,18 +136,17 @@ export class DockerSandboxDriver extends SandboxDriver {
   }
 
   override async create(asked: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
-    const spec = this.limits.fitting(asked);
-    const host = await this.hostCheck.requireIsolation();
-    await this.limits.prepare(host.engine.cgroups);
-    return this.begin(host, spec, signal);
+    const host = await this.ready();
+    return this.begin(host, this.limits.fitting(asked), signal);
   }
 
   override async list(): Promise<readonly SandboxInfo[]> {
     // Looked at first: a container is known to the engine before it has a cgroup.
     const cgroups = this.limits.cgroups();
-    const [containers, folders] = await Promise.all([
+    const [containers, folders, asleep] = await Promise.all([
       this.engine.list(this.options.installationId),
       this.channels.list(),
+      this.sleepers?.list() ?? [],
     ]);
     this.limits.removeLeftovers(cgroups, containers);
     const found = new Map<string, SandboxInfo>();
@@ -144,15 +157,27 @@ export class DockerSandboxDriver extends SandboxDriver {
       const id = record.sandboxId as SandboxId;
       found.set(id, {
         id,
-        state: running && !this.removal.isOwed(this.nameOf(id)) ? 'running' : 'dead',
+        state: running && !this.removal.isOwed(this.orders.nameOf(id)) ? 'running' : 'dead',
         memoryBytes,
         createdAt: record.createdAt,
         labels: free,
       });
     }
+    for (const { id, spec, createdAt, bytes, sleptAt } of asleep) {
+      if (found.get(id)?.state === 'running') continue;
+      const { memoryBytes, labels = {} } = spec;
+      found.set(id, {
+        id,
+        state: 'asleep',
+        memoryBytes,
+        createdAt,
+        labels,
+        asleep: { since: sleptAt, bytes },
+      });
+    }
     // A folder without a container is what a crash left; destroying it as a sandbox removes it.
     for (const { name, createdAt } of folders) {
-      const id = this.idOf(name) as SandboxId;
+      const id = this.orders.idOf(name);
       if (found.has(id) || this.starting.has(id) || this.sandboxes.has(id)) continue;
       found.set(id, { id, state: 'dead', memoryBytes: 0, createdAt, labels: {} });
     }
@@ -162,21 +187,43 @@ export class DockerSandboxDriver extends SandboxDriver {
   override async attach(id: SandboxId): Promise<Sandbox> {
     const known = this.sandboxes.get(id);
     if (known !== undefined) return known;
-    const state = await this.engine.inspect(this.nameOf(id));
-    const record = fromLabels(state.labels);
-    if (record === undefined || !state.running) throw goneError();
-    const client = await reconnectSupervisor(
-      this.channels.folders(this.nameOf(id)).channel,
-      this.options.startTimeoutMs,
-    );
-    return this.adopt(id, record.spec, { client, state, restored: false });
+    return (await this.reattach(id)) ?? (await this.wake(id));
+  }
+
+  override async isAsleep(id: SandboxId): Promise<boolean> {
+    return !this.sandboxes.has(id) && (await this.sleepers?.find(id)) !== undefined;
+  }
+
+  override async hibernate(id: SandboxId): Promise<void> {
+    const sandbox = this.sandboxes.get(id);
+    if (sandbox === undefined) throw goneError();
+    if (this.hibernation === undefined || (await this.templates?.known()) === undefined)
+      throw new SandboxError('busy', 'sandboxes of this server cannot sleep');
+    const name = this.orders.nameOf(id);
+    const bytes = sandbox.usedBytes + (await this.channels.usedBytes(name));
+    if (bytes > (this.options.hibernation?.mostBytes ?? 0))
+      throw new SandboxError(
+        'busy',
+        `its memory and files, ${bytes} bytes, are too large for a sleeping sandbox`,
+      );
+    const { labels, imageId } = await this.engine.inspect(name);
+    const createdAt = fromLabels(labels)?.createdAt ?? new Date();
+    try {
+      await this.hibernation.sleep(sandbox, { createdAt, spec: sandbox.spec, imageId });
+      this.dropped(sandbox);
+    } catch (error) {
+      if (!(error instanceof SandboxError && error.code === 'busy')) this.dropped(sandbox);
+      throw error;
+    }
   }
 
   override async destroy(id: SandboxId): Promise<void> {
     const sandbox = this.sandboxes.get(id);
     this.sandboxes.delete(id);
     sandbox?.end();
-    await this.removal.remove(this.nameOf(id));
+    const name = this.orders.nameOf(id);
+    await this.sleepers?.forget(id);
+    await this.removal.remove(name);
   }
 
   override async memory(): Promise<{ readonly usedBytes: number; readonly hostFreeBytes: number }> {
@@ -185,64 +232,107 @@ export class DockerSandboxDriver extends SandboxDriver {
     return { usedBytes, hostFreeBytes: await this.limits.freeBytes() };
   }
 
-  override close(): Promise<void> {
+  override async close(): Promise<void> {
     this.closing.abort();
     for (const sandbox of this.sandboxes.values()) sandbox.detach();
     this.sandboxes.clear();
     this.limits.close();
-    return Promise.resolve();
+    await this.thread.close();
+  }
+
+  /** One that an earlier process left running. */
+  private async reattach(id: SandboxId): Promise<Sandbox | undefined> {
+    const name = this.orders.nameOf(id);
+    const state = await this.engine.inspect(name).catch(unlessGone);
+    const record = state && fromLabels(state.labels);
+    if (state?.running !== true || record === undefined) return undefined;
+    const { channel } = this.channels.folders(name);
+    const client = await reconnectSupervisor(channel, this.options.startTimeoutMs).catch(unlessGone);
+    if (client === undefined) return undefined;
+    // Its image is there where it was woken and nobody has used it yet.
+    const hasSlept = (await this.sleepers?.find(id)) !== undefined;
+    await this.sleepers?.forget(id);
+    return this.adopt(id, record.spec, { client, state, restored: false }, hasSlept);
+  }
+
+  private async wake(id: SandboxId): Promise<Sandbox> {
+    const sandbox = await this.hibernation?.wake(id);
+    if (sandbox === undefined) throw goneError();
+    return sandbox;
   }
 
   /** Made from the template, or from nothing where there is none or that does not work out. */
   private async begin(host: HostFacts, spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     const template = await this.templates?.current(host, spec);
-    if (template === undefined) return this.start(host, spec, { signal });
-    try {
-      const sandbox = await this.start(host, spec, { template, signal });
-      this.templates?.worked();
-      return sandbox;
-    } catch (error) {
-      if (signal?.aborted === true || (error instanceof SandboxError && error.code === 'engine_unavailable'))
-        throw error;
-      this.templates?.failed(error);
-      return this.start(host, spec, { signal });
+    if (template !== undefined) {
+      try {
+        const clone = await this.start(this.orders.clone(newId(), spec, host.annotations, template, signal));
+        this.templates?.worked();
+        return clone;
+      } catch (error) {
+        if (isHopeless(error, signal)) throw error;
+        this.templates?.failed(error);
+      }
     }
+    return this.start(this.orders.fresh(newId(), spec, host.annotations, signal));
   }
 
-  private async start(host: HostFacts, spec: SandboxSpec, how: How): Promise<Sandbox> {
-    const id = newId();
+  private async start(order: StartOrder): Promise<DockerSandbox> {
+    const { id, spec } = order;
     this.starting.add(id);
     try {
-      const started = await this.starter.start(this.order(host, id, spec, how));
-      return await this.adopt(id, spec, started);
+      const started = await this.starter.start(order);
+      return await this.adopt(id, spec, started, order.fill !== undefined);
     } finally {
-      if (how.aside !== true) this.starting.delete(id);
+      this.starting.delete(id);
     }
   }
 
-  private order(host: HostFacts, id: SandboxId, spec: SandboxSpec, { template, signal }: How): StartOrder {
-    const settings = this.settings(id, spec, host.annotations);
-    const { startTimeoutMs } = this.options;
-    if (template === undefined) return { id, spec, settings, timeoutMs: startTimeoutMs, signal };
-    return {
+  private async adopt(
+    id: SandboxId,
+    spec: SandboxSpec,
+    { client, state, restored }: Started,
+    hasSlept: boolean,
+  ): Promise<DockerSandbox> {
+    const sandbox = new DockerSandbox({
       id,
       spec,
-      settings: { ...settings, image: template.imageId, restoreFrom: template.folder },
-      timeoutMs: Math.min(startTimeoutMs, CLONE_TIMEOUT_MS),
-      signal,
-    };
+      client,
+      isClaimed: restored,
+      hasSlept,
+      cgroup: await MemoryCgroup.of(state.pid),
+      restartTimeoutMs: this.options.startTimeoutMs,
+      codeBegins: () => this.limits.wantsCpu(id),
+      inspectEnd: () => this.engine.inspect(this.orders.nameOf(id)),
+    });
+    this.sandboxes.set(id, sandbox);
+    await this.limits.watch(id, state.pid, state.engineId);
+    void sandbox.closed.then(() => this.dropped(sandbox));
+    return sandbox;
+  }
+
+  /** This object is of no more use. */
+  private dropped(sandbox: DockerSandbox): void {
+    this.limits.unwatch(sandbox.id);
+    if (this.sandboxes.get(sandbox.id) === sandbox) this.sandboxes.delete(sandbox.id);
   }
 
   private makeTemplates({ dir, dataBytes }: NonNullable<DockerDriverOptions['templates']>): Templates {
-    const signal = this.closing.signal;
+    const { signal } = this.closing;
     return new Templates({
       store: new TemplateStore(dir),
       dataBytes,
       headroomBytes: this.options.headroomBytes,
       logger: this.options.logger,
-      key: (host, spec) => templateKey(host, spec, this.settings('template', spec, host.annotations)),
+      key: (host, spec) => templateKey(host, spec, this.orders.settings('template', spec, host.annotations)),
       writeDown: (host, spec, take) => this.writeDown(host, spec, take),
-      clone: (host, spec, template) => this.start(host, spec, { template, signal, aside: true }),
+      clone: async (host, spec, template) => {
+        const order = this.orders.clone(newId(), spec, host.annotations, template, signal);
+        const sandbox = await this.start(order);
+        // Neither listed nor anybody's.
+        this.starting.add(sandbox.id);
+        return sandbox;
+      },
       destroy: async ({ id }) => {
         await this.destroy(id);
         this.starting.delete(id);
@@ -253,15 +343,14 @@ export class DockerSandboxDriver extends SandboxDriver {
   private async writeDown(
     host: HostFacts,
     spec: SandboxSpec,
-    take: (folder: string) => Promise<string>,
-  ): Promise<string> {
+    take: (folder: string) => Promise<StoredTemplate>,
+  ): Promise<StoredTemplate> {
     const id = newId();
-    const name = this.nameOf(id);
+    const name = this.orders.nameOf(id);
     this.starting.add(id);
     try {
-      const { client } = await this.starter.start(
-        this.order(host, id, spec, { signal: this.closing.signal }),
-      );
+      const order = this.orders.fresh(id, spec, host.annotations, this.closing.signal);
+      const { client } = await this.starter.start(order);
       await client.configure(spec, true);
       await client.park();
       await this.engine.checkpoint(name);
@@ -272,59 +361,32 @@ export class DockerSandboxDriver extends SandboxDriver {
     }
   }
 
-  private async adopt(
-    id: SandboxId,
-    spec: SandboxSpec,
-    { client, state, restored }: Started,
-  ): Promise<Sandbox> {
-    const sandbox = new DockerSandbox({
-      id,
-      spec,
-      client,
-      isClaimed: restored,
-      cgroup: await MemoryCgroup.of(state.pid),
-      restartTimeoutMs: this.options.startTimeoutMs,
-      codeBegins: () => this.limits.wantsCpu(id),
-      inspectEnd: () => this.engine.inspect(this.nameOf(id)),
+  private makeHibernation(sleepers: Sleepers): Hibernation {
+    return new Hibernation({
+      engine: this.engine,
+      channels: this.channels,
+      removal: this.removal,
+      sleepers,
+      logger: this.options.logger,
+      nameOf: (id) => this.orders.nameOf(id),
+      template: () => this.templates?.known() ?? Promise.resolve(undefined),
+      restore: async (sleeper, fill) => {
+        const host = await this.ready();
+        return this.start(this.orders.woken(sleeper, host.annotations, fill));
+      },
     });
-    this.sandboxes.set(id, sandbox);
-    await this.limits.watch(id, state.pid, state.engineId);
-    void sandbox.closed.then(() => {
-      this.limits.unwatch(id);
-      if (this.sandboxes.get(id) === sandbox) this.sandboxes.delete(id);
-    });
-    return sandbox;
   }
 
-  private settings(id: string, spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
-    const { image, runtime, maxProcesses, preload, headroomBytes, installationId } = this.options;
-    const { cgroupParent, cpus } = this.limits;
-    return {
-      name: this.nameOf(id),
-      image,
-      runtime,
-      maxProcesses,
-      preload,
-      headroomBytes,
-      annotations,
-      ...(cpus === undefined ? {} : { cpus }),
-      ...(cgroupParent === undefined ? {} : { cgroupParent }),
-      labels: toLabels(installationId, { sandboxId: id, spec, createdAt: new Date() }),
-    };
+  /** What must be so before any sandbox starts. */
+  private async ready(): Promise<HostFacts> {
+    const host = await this.hostCheck.requireIsolation();
+    await this.limits.prepare(host.engine.cgroups);
+    return host;
   }
 
   private probeSettings(spec: SandboxSpec, annotations: boolean): Omit<ContainerSettings, 'folders'> {
     const id = `probe-${newId()}`;
     this.starting.add(id);
-    return this.settings(id, spec, annotations);
-  }
-
-  private nameOf(id: string): string {
-    if (!/^[a-z0-9-]{1,60}$/.test(id)) throw goneError('there is no such sandbox');
-    return `${this.prefix}${id}`;
-  }
-
-  private idOf(name: string): string {
-    return name.slice(this.prefix.length);
+    return this.orders.settings(id, spec, annotations);
   }
 }

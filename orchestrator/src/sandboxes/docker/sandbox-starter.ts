@@ -1,12 +1,16 @@
 /** Starts sandboxes, from nothing or from an image, and takes away what a failed start has made. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SandboxError, type SandboxId, type SandboxSpec } from '../sandbox.driver.js';
-import { bootSupervisor, checkWanted, type BootedSupervisor } from './boot.js';
+import { bootSupervisor, checkWanted, type BootedSupervisor, type StartBounds } from './boot.js';
 import type { ChannelDir } from './channel-dir.js';
 import { toCreateOptions, type ContainerSettings } from './container-config.js';
 import type { ContainerState, DockerEngine } from './docker-engine.js';
 import type { DriverLogger } from './docker.driver.js';
 import type { SandboxRemoval } from './sandbox-removal.js';
 
+/** In the folder of an image that is still being written; sandbox/runtime/code-interpreter-runtime knows it too. */
+const UNFINISHED = 'unfinished';
 const LOG_LINES = 15;
 const MAX_LOG_CHARS = 1_000;
 
@@ -18,10 +22,29 @@ export interface StartOrder {
   /** Milliseconds from `create` to a ready kernel. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Writes the image of the sandbox into this folder, while Docker makes the container: the sandbox goes on from
+   * there, as what it was. Without it, one with `settings.restoreFrom` is a clone.
+   */
+  readonly fill?: ((folder: string) => Promise<void>) | undefined;
 }
 
 export interface Started extends BootedSupervisor {
   readonly state: ContainerState;
+}
+
+/** Our runtime waits for the file to go; where the folder goes as well, it cannot restore and says so. */
+async function filled(folder: string, fill: (folder: string) => Promise<void>): Promise<void> {
+  const unfinished = join(folder, UNFINISHED);
+  await mkdir(folder, { mode: 0o700 });
+  await writeFile(unfinished, '');
+  try {
+    await fill(folder);
+    await rm(unfinished);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 export class SandboxStarter {
@@ -48,28 +71,44 @@ export class SandboxStarter {
     }
   }
 
-  private async tryStart({ spec, settings, timeoutMs, signal }: StartOrder): Promise<Started> {
+  private async tryStart({ spec, settings, timeoutMs, signal, fill }: StartOrder): Promise<Started> {
     const { name } = settings;
     const bounds = { deadline: Date.now() + timeoutMs, ...(signal === undefined ? {} : { signal }) };
     checkWanted(signal);
     const folders = await this.channels.create(name);
-    await this.engine.create(toCreateOptions(spec, { ...settings, folders }));
-    checkWanted(signal);
+    if (fill === undefined) {
+      const started = await this.run(spec, { ...settings, folders }, bounds);
+      if (settings.restoreFrom !== undefined) await this.separate(started, spec);
+      return started;
+    }
+    const [started] = await Promise.all([
+      this.run(spec, { ...settings, folders, restoreFrom: folders.origin }, bounds),
+      filled(folders.origin, fill),
+    ]);
+    await rm(folders.origin, { recursive: true, force: true });
+    return started;
+  }
+
+  private async run(spec: SandboxSpec, settings: ContainerSettings, bounds: StartBounds): Promise<Started> {
+    const { name, folders, restoreFrom } = settings;
+    await this.engine.create(toCreateOptions(spec, settings));
+    checkWanted(bounds.signal);
     await this.engine.start(name);
     // The cgroup must be known before the first execution, and is there as soon as it runs.
     const [booted, state] = await Promise.all([
       bootSupervisor(folders.channel, bounds, () => this.engine.inspect(name)),
       this.engine.inspect(name),
     ]);
-    if (settings.restoreFrom !== undefined) await this.separate(booted, spec);
+    if (restoreFrom !== undefined && !booted.restored) {
+      booted.client.close();
+      throw new SandboxError('start_failed', 'the runtime has not restored the sandbox from its image');
+    }
     return { ...booted, state };
   }
 
   /** No clone is anybody's before it has limits and random numbers of its own. */
-  private async separate({ client, restored }: BootedSupervisor, spec: SandboxSpec): Promise<void> {
+  private async separate({ client }: Started, spec: SandboxSpec): Promise<void> {
     try {
-      if (!restored)
-        throw new SandboxError('start_failed', 'the runtime has not restored the sandbox from its image');
       await client.configure(spec, false);
     } catch (error) {
       client.close();

@@ -8,7 +8,7 @@ import type { HostFacts } from './host-check.js';
 /** Goes into every key: raise it when templates are made in another way. */
 const RECIPE = 1;
 
-const NOWHERE = { channel: '/channel', data: '/data', tmp: '/tmp', image: '/image' };
+const NOWHERE = { channel: '/channel', data: '/data', tmp: '/tmp', image: '/image', origin: '/origin' };
 
 /** The text of our runtime and what the processor can do; nothing where they cannot be seen from here. */
 async function read(path: string | undefined): Promise<string> {

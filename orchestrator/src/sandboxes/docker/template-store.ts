@@ -2,15 +2,18 @@
  * Images of templates on disk, each in a folder named by its key:
  *
  *   <root>/<key>/                checkpoint.img, pages.img, pages_meta.img as gVisor wrote them
- *   <root>/<key>/template.json   their sizes; written last, so that what a crash left is not taken for whole
+ *   <root>/<key>/template.json   their sizes, and the SHA-256 of pages.img; written last, so that what a crash left
+ *                                is not taken for whole
  *
  * Servers may share a root. Only what nobody has used for long is removed.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { cp, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const MANIFEST = 'template.json';
+const CHUNK = 1_048_576;
 /** Templates that are kept, the last used first: going back to the release before finds its own. */
 const KEPT = 3;
 /** Milliseconds after which an unfinished one belongs to a server that has died. */
@@ -44,18 +47,35 @@ async function move(from: string, to: string): Promise<void> {
   }
 }
 
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+export interface StoredTemplate {
+  readonly folder: string;
+  /** Differs where one byte of its pages does: images of others may be kept as their difference to it. */
+  readonly pagesId: string;
+}
+
+interface Manifest {
+  readonly files: Sizes;
+  readonly pagesId: string;
+}
+
 export class TemplateStore {
   constructor(private readonly root: string) {}
 
-  /** The folder of the template of this key, if there is a whole one. */
-  async find(key: string): Promise<string | undefined> {
+  /** The template of this key, if there is a whole one. */
+  async find(key: string): Promise<StoredTemplate | undefined> {
     const folder = join(this.root, key);
     try {
-      const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as { files: Sizes };
-      if (JSON.stringify(manifest.files) !== JSON.stringify(await sizesIn(folder))) return undefined;
+      const { files, pagesId } = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+      if (JSON.stringify(files) !== JSON.stringify(await sizesIn(folder))) return undefined;
       const now = new Date();
       await utimes(folder, now, now);
-      return folder;
+      return { folder, pagesId };
     } catch {
       return undefined;
     }
@@ -65,24 +85,28 @@ export class TemplateStore {
    * Takes over the image in the folder `image`, which is gone afterwards. Where there is one of this key, that one stays.
    * Rejects if it is no whole one.
    */
-  async keep(key: string, image: string): Promise<string> {
+  async keep(key: string, image: string): Promise<StoredTemplate> {
     const sizes = await sizesIn(image);
-    if (!(Number(sizes['checkpoint.img']) > 0)) throw new Error('the checkpoint has left no image');
+    if (!(Number(sizes['checkpoint.img']) > 0 && Number(sizes['pages.img']) > 0))
+      throw new Error('the checkpoint has left no image');
     await mkdir(this.root, { recursive: true, mode: 0o700 });
     const unfinished = join(this.root, `${key}.${randomBytes(4).toString('hex')}.unfinished`);
     await move(image, unfinished);
     for (const name of Object.keys(sizes)) await sync(join(unfinished, name));
-    await writeFile(join(unfinished, MANIFEST), JSON.stringify({ files: sizes }));
+    const pagesId = await sha256(join(unfinished, 'pages.img'));
+    await writeFile(join(unfinished, MANIFEST), JSON.stringify({ files: sizes, pagesId } satisfies Manifest));
     await sync(join(unfinished, MANIFEST));
     const folder = join(this.root, key);
     try {
       await rename(unfinished, folder);
+      return { folder, pagesId };
     } catch (error) {
       // Another server was quicker, and may be at it already.
-      if ((await this.find(key)) === undefined) throw error;
+      const other = await this.find(key);
+      if (other === undefined) throw error;
       await rm(unfinished, { recursive: true, force: true });
+      return other;
     }
-    return folder;
   }
 
   /** Idempotent. */

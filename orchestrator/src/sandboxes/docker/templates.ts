@@ -9,12 +9,10 @@ import { inability } from './clone-ability.js';
 import { askClone, judgeClone, repeats } from './clone-test.js';
 import type { DriverLogger } from './docker.driver.js';
 import type { HostFacts } from './host-check.js';
-import type { TemplateStore } from './template-store.js';
+import type { StoredTemplate, TemplateStore } from './template-store.js';
 
 /** What sandboxes are made from. */
-export interface Template {
-  /** Folder with the image. */
-  readonly folder: string;
+export interface Template extends StoredTemplate {
   /** Docker's id of the image of the file system that it belongs to, whatever its name says by now. */
   readonly imageId: string;
 }
@@ -29,7 +27,11 @@ export interface TemplateHost {
   readonly logger: DriverLogger;
   key(host: HostFacts, spec: SandboxSpec): Promise<string>;
   /** Starts one, warms it up, writes it down and removes it; the image is handed to `take`. */
-  writeDown(host: HostFacts, spec: SandboxSpec, take: (folder: string) => Promise<string>): Promise<string>;
+  writeDown(
+    host: HostFacts,
+    spec: SandboxSpec,
+    take: (folder: string) => Promise<StoredTemplate>,
+  ): Promise<StoredTemplate>;
   /** Rejects where it would start from nothing. */
   clone(host: HostFacts, spec: SandboxSpec, template: Template): Promise<Sandbox>;
   destroy(sandbox: Sandbox): Promise<void>;
@@ -60,6 +62,11 @@ export class Templates {
   async current(facts: HostFacts, spec: SandboxSpec): Promise<Template | undefined> {
     if (spec.dataBytes !== this.host.dataBytes || this.failures >= MOST_FAILURES) return undefined;
     this.prepared ??= this.prepare(facts);
+    return this.prepared;
+  }
+
+  /** The template in use, if there is one by now; never makes one. */
+  async known(): Promise<Template | undefined> {
     return this.prepared;
   }
 
@@ -96,7 +103,7 @@ export class Templates {
     const key = await this.host.key(facts, spec);
     const kept = await store.find(key);
     if (kept !== undefined) {
-      const template = { folder: kept, imageId: facts.imageId };
+      const template = { ...kept, imageId: facts.imageId };
       const wrong = await this.test(facts, spec, template).catch(inWords);
       if (wrong === undefined) return template;
       logger.info(
@@ -104,8 +111,8 @@ export class Templates {
         'the kept template of sandboxes does not serve any more; making another',
       );
     }
-    const folder = await this.host.writeDown(facts, spec, (image) => store.keep(key, image));
-    const template = { folder, imageId: facts.imageId };
+    const made = await this.host.writeDown(facts, spec, (image) => store.keep(key, image));
+    const template = { ...made, imageId: facts.imageId };
     const wrong = await this.test(facts, spec, template);
     if (wrong !== undefined) {
       await store.drop(key);

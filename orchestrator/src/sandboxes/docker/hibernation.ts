@@ -1,0 +1,80 @@
+/** Puts sandboxes to sleep, with all their variables, and wakes them. What is on the way of each is one file. */
+import { SandboxError, type SandboxId } from '../sandbox.driver.js';
+import type { ChannelDir } from './channel-dir.js';
+import type { DockerEngine } from './docker-engine.js';
+import type { DockerSandbox } from './docker-sandbox.js';
+import type { DriverLogger } from './docker.driver.js';
+import type { SandboxRemoval } from './sandbox-removal.js';
+import type { Sleeper, SleeperRecord, Sleepers } from './sleepers.js';
+import { goneError } from './supervisor-errors.js';
+import type { Template } from './templates.js';
+
+export interface HibernationParts {
+  readonly engine: Pick<DockerEngine, 'checkpoint'>;
+  readonly channels: Pick<ChannelDir, 'folders'>;
+  readonly removal: Pick<SandboxRemoval, 'remove'>;
+  readonly sleepers: Sleepers;
+  readonly logger: Pick<DriverLogger, 'debug' | 'warn'>;
+  nameOf(id: string): string;
+  /** What the memory of most sandboxes is nearly alike with. */
+  template(): Promise<Template | undefined>;
+  /** Makes a sandbox of that name from the image that `fill` writes into a folder. */
+  restore(sleeper: Sleeper, fill: (folder: string) => Promise<void>): Promise<DockerSandbox>;
+}
+
+export class Hibernation {
+  constructor(private readonly parts: HibernationParts) {}
+
+  /**
+   * Rejects with `busy`, and nothing has changed, while code runs or files are copied. Whatever else it rejects for,
+   * this sandbox object is spent: the sandbox may go on, to be attached again, or be gone.
+   */
+  async sleep(sandbox: DockerSandbox, record: SleeperRecord): Promise<number> {
+    const { engine, channels, sleepers, logger } = this.parts;
+    const beganAt = performance.now();
+    const name = this.parts.nameOf(sandbox.id);
+    await sandbox.park();
+    await engine.checkpoint(name);
+    const template = await this.parts.template();
+    let bytes: number;
+    try {
+      bytes = await sleepers.keep(sandbox.id, record, channels.folders(name).image, template);
+    } catch (error) {
+      await this.removed(name);
+      throw goneError('the sandbox was to be put to sleep, and its memory could not be stored', error);
+    }
+    await this.removed(name);
+    const tookMs = Math.round(performance.now() - beganAt);
+    logger.debug({ sandboxId: sandbox.id, bytes, tookMs }, 'sandbox put to sleep');
+    return bytes;
+  }
+
+  /** `undefined` if it does not sleep. Rejects with `gone` when it cannot be woken for good. */
+  async wake(id: SandboxId): Promise<DockerSandbox | undefined> {
+    const { sleepers, logger, removal } = this.parts;
+    const sleeper = await sleepers.find(id);
+    if (sleeper === undefined) return undefined;
+    const beganAt = performance.now();
+    // What an attempt that was cut off has left.
+    await removal.remove(this.parts.nameOf(id));
+    let sandbox: DockerSandbox;
+    try {
+      sandbox = await this.parts.restore(sleeper, (folder) => sleepers.unpack(sleeper, folder));
+    } catch (error) {
+      if (error instanceof SandboxError && error.code === 'engine_unavailable') throw error;
+      logger.warn({ sandboxId: id, err: error }, 'a sandbox does not wake up; its variables are lost');
+      await sleepers.forget(id);
+      throw goneError('the sandbox has slept, and cannot be woken', error);
+    }
+    // Before anybody has it: it must not be woken a second time, as it was before what is run from now on.
+    await sleepers.forget(id);
+    logger.debug({ sandboxId: id, tookMs: Math.round(performance.now() - beganAt) }, 'sandbox woken');
+    return sandbox;
+  }
+
+  private async removed(name: string): Promise<void> {
+    await this.parts.removal.remove(name).catch((error: unknown) => {
+      this.parts.logger.warn({ name, err: error }, 'what a sleeping sandbox has left is removed later');
+    });
+  }
+}
