@@ -194,6 +194,13 @@ export class ContainerFileRepository {
     });
   }
 
+  /** Removed while the sandbox that has them could not be told, or not by the container's user but by code in it. */
+  async deletedAndSeen(containerId: string): Promise<ContainerFileRow[]> {
+    return this.prisma.containerFile.findMany({
+      where: { containerId, deletedAt: { not: null }, stamp: { not: null } },
+    });
+  }
+
   /** Those that are still there, oldest first. */
   async byIds(ids: readonly string[]): Promise<ContainerFileRow[]> {
     return this.prisma.containerFile.findMany({

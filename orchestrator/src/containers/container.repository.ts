@@ -233,6 +233,14 @@ export class ContainerRepository {
     return count === 1 ? generation + 1 : null;
   }
 
+  /** Its sandbox sleeps: it has no share of the memory pool until it is used again. */
+  async setAside(id: string, sandboxId: string): Promise<void> {
+    await this.prisma.container.updateMany({
+      where: { id, sandboxId, status: 'running' },
+      data: { aside: true },
+    });
+  }
+
   async unbind(id: string, sandboxId: string): Promise<void> {
     await this.prisma.container.updateMany({ where: { id, sandboxId }, data: { sandboxId: null } });
   }

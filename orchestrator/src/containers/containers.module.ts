@@ -16,6 +16,7 @@ import { ExecutionsController } from './executions.controller.js';
 import { FileImporter } from './file-importer.js';
 import { Reclaimer } from '../sandboxes/reclaimer.js';
 import { RunningWork } from '../sandboxes/running-work.js';
+import { HibernationService } from './hibernation.service.js';
 import { ContainerHolds } from './holds.js';
 import { Persistence } from './persistence.js';
 import { PoolProcessor } from './pool.processor.js';
@@ -52,6 +53,7 @@ import { OldContainers } from './old-containers.repository.js';
     SweepProcessor,
     PoolProcessor,
     ContainersBoot,
+    HibernationService,
   ],
   exports: [
     OldContainers,

@@ -31,7 +31,7 @@ import {
 import { DATA_DIR } from './path-allocator.js';
 import { RunFeed } from './run-feed.js';
 import type { RunParts } from './run-parts.js';
-import type { Lease } from './sandbox-bindings.js';
+import type { Lease } from './binding.js';
 
 /** What its reader sees; `finished` is last and always comes. */
 export type RunEvent =

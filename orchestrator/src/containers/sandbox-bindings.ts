@@ -1,7 +1,8 @@
 /**
  * Which live sandbox serves which container. A container gets one on first need, filled with its
  * files; when the sandbox is lost (crash, restart, memory needed elsewhere) the next use gets
- * another one with the same files, and the caller is told that variables are gone.
+ * another one with the same files, and the caller is told that variables are gone. One that nobody uses for
+ * a while sleeps: it takes disk instead of memory, and the next use wakes it, variables and all.
  *
  * What is serialised: binding, copying a file in, and giving up an idle sandbox, per container. Executions
  * have their own queue (execution.service.ts).
@@ -12,12 +13,13 @@
  */
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
-import { KeyedMutex } from '../common/mutex.js';
+import { KeyedMutex, Semaphore } from '../common/mutex.js';
 import type { MemorySize } from '../config/env.schema.js';
 import type { Reclaimer } from '../sandboxes/reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxId } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
-import type { ContainerFileRow, ImportTarget } from './container-file.repository.js';
+import { type Binding, isGone, type Lease, markDirty } from './binding.js';
+import type { ContainerFileRow } from './container-file.repository.js';
 import { ContainerRepository, type ContainerRow } from './container.repository.js';
 import { ContainerMemory } from './container-memory.js';
 import { isRefusal, SandboxFiles } from './sandbox-files.js';
@@ -28,32 +30,8 @@ const MAX_DEAD = 8;
 const RECONCILE_MS = 60_000;
 /** The same when memory is short, or the process ends. */
 const HASTY_RECONCILE_MS = 10_000;
-
-interface Binding {
-  readonly target: ImportTarget;
-  readonly sandbox: Sandbox;
-  /** What uses it now: executions, files on their way in, a comparison with the records. */
-  users: number;
-  lastUsedMs: number;
-  /** Changes with each execution; clean when the last one that was begun is stored. */
-  begun: number;
-  dirty: boolean;
-}
-
-/** A sandbox in use; `release` must be called exactly once. */
-export interface Lease {
-  readonly target: ImportTarget;
-  readonly sandbox: Sandbox;
-  /** The container had another sandbox before: its variables are gone. */
-  readonly stateLost: boolean;
-  /** It has run nothing yet. */
-  readonly isFresh: boolean;
-  /** Paths of files of the container that this fresh sandbox has no room for. */
-  readonly missing: readonly string[];
-  /** Called before code runs. What it returns is called when all that the code left is stored. */
-  markDirty(): () => void;
-  release(): void;
-}
+/** Sandboxes put to sleep at the same time when the server stops. */
+const SLEEPS_AT_STOP = 3;
 
 @Injectable()
 export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
@@ -69,14 +47,12 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     private readonly memory: ContainerMemory,
   ) {}
 
-  /** Sandboxes outlive an orderly stop, with their variables, unless their engine ends with the server. */
+  /** Sandboxes outlive an orderly stop, with their variables; where their engine ends with the server, asleep. */
   async beforeApplicationShutdown(): Promise<void> {
     if (this.pool.keepsSandboxesAtStop) return;
+    const gate = new Semaphore(SLEEPS_AT_STOP);
     await Promise.allSettled(
-      [...this.bindings].map(async ([containerId, binding]) => {
-        if (binding.dirty) await this.reconcile(binding, HASTY_RECONCILE_MS);
-        await this.release(containerId, null);
-      }),
+      [...this.bindings.keys()].map((containerId) => gate.run(() => this.giveUp(containerId, true))),
     );
   }
 
@@ -202,26 +178,73 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     return false;
   }
 
+  /**
+   * Puts the sandbox to sleep that was idle longest, and at least so many milliseconds; false when there is none.
+   * Called from time to time, and when nothing more urgent is done.
+   */
+  async sleepIdlest(minIdleMs: number): Promise<boolean> {
+    const idle = [...this.bindings]
+      .filter(
+        ([id, { lastUsedMs, sleepless, begun }]) =>
+          !this.isBusy(id) && sleepless !== begun && Date.now() - lastUsedMs >= minIdleMs,
+      )
+      .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs);
+    const [first] = idle;
+    if (first === undefined) return false;
+    const [containerId] = first;
+    await this.mutex.run(containerId, async () => {
+      const binding = this.bindings.get(containerId);
+      if (!binding || binding.users > 0) return;
+      if (!binding.dirty || (await this.reconcile(binding, HASTY_RECONCILE_MS).catch(() => false)))
+        await this.sleep(containerId, binding);
+    });
+    return true;
+  }
+
   /** Their memory was promised to another container of the project; nobody waits for their sandboxes to end. */
   putAside(containerIds: readonly string[]): void {
     for (const containerId of containerIds) if (this.bindings.has(containerId)) void this.giveUp(containerId);
   }
 
-  /** Never rejects. */
-  private async giveUp(containerId: string): Promise<boolean> {
+  /**
+   * Puts it to sleep, or ends it where it cannot sleep. `anyway`: also where its files cannot be stored. Never
+   * rejects; false when it stays.
+   */
+  private async giveUp(containerId: string, anyway = false): Promise<boolean> {
     return this.mutex.run(containerId, async () => {
       const binding = this.bindings.get(containerId);
-      if (!binding || binding.users > 0) return false;
+      if (!binding || (binding.users > 0 && !anyway)) return false;
       try {
-        if (binding.dirty && !(await this.reconcile(binding, HASTY_RECONCILE_MS))) return false;
+        const isStored = !binding.dirty || (await this.reconcile(binding, HASTY_RECONCILE_MS));
+        if (!isStored && !anyway) return false;
+        if (isStored && (await this.sleep(containerId, binding))) return true;
         this.logger.log({ containerId }, 'giving up an idle sandbox: its memory is needed');
-        await this.release(containerId, null);
+        await this.release(containerId, binding.sandbox.id);
         return true;
       } catch (error) {
         this.logger.warn({ err: error, containerId }, 'an idle sandbox could not be given up');
         return false;
       }
     });
+  }
+
+  /** With all its files stored, in the container's turn. False when it is as it was, or can only be attached again. */
+  private async sleep(containerId: string, binding: Binding): Promise<boolean> {
+    const { id } = binding.sandbox;
+    this.bindings.delete(containerId);
+    try {
+      await this.driver.hibernate(id);
+    } catch (error) {
+      binding.sleepless = binding.begun;
+      if (error instanceof SandboxError && error.code === 'busy') this.bindings.set(containerId, binding);
+      this.logger.log({ containerId, reason: String(error) }, 'an idle sandbox stays awake');
+      return false;
+    }
+    this.pool.disown(id);
+    await this.containers
+      .setAside(containerId, id)
+      .catch((error: unknown) => this.logger.warn({ err: error, containerId }, 'its share of memory stays'));
+    return true;
   }
 
   private isBusy(containerId: string): boolean {
@@ -318,7 +341,8 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
    */
   private async attach(row: ContainerRow, sandboxId: SandboxId): Promise<Binding | null> {
     try {
-      const sandbox = await this.driver.attach(sandboxId);
+      const sandbox = await this.pool.attach(sandboxId);
+      await this.files.removeDeleted(sandbox, row.id);
       const binding = this.remember(row, row.generation, sandbox);
       markDirty(binding);
       await this.reconcile(binding, RECONCILE_MS);
@@ -360,18 +384,4 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     });
     return binding;
   }
-}
-
-const isGone = (error: unknown): error is SandboxError =>
-  error instanceof SandboxError && error.code === 'gone';
-
-function markDirty(binding: Binding): () => void {
-  const wasClean = !binding.dirty;
-  binding.dirty = true;
-  binding.begun += 1;
-  const { begun } = binding;
-  return () => {
-    // What was missing before is not stored by this.
-    if (wasClean && binding.begun === begun) binding.dirty = false;
-  };
 }

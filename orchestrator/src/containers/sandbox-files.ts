@@ -15,6 +15,9 @@ import { FileImporter, isWorthAnotherTry } from './file-importer.js';
 /** What a file's own name or size rules out; trying again changes nothing. */
 const REFUSED: ReadonlySet<string> = new Set(['no_space', 'not_a_file', 'invalid_path']);
 
+/** It is gone already. */
+const VANISHED: ReadonlySet<string> = new Set(['not_found', 'not_a_file']);
+
 /** Whether the sandbox refused this file as it is; other failures pass, or end the sandbox. */
 export const isRefusal = (error: unknown): boolean =>
   error instanceof SandboxError && REFUSED.has(error.code);
@@ -42,6 +45,22 @@ export class SandboxFiles {
     const files = await this.files.all(containerId);
     const wasIn = ({ mtimeMs }: ContainerFileRow) => mtimeMs !== null;
     return this.putAll(sandbox, [...files.filter(wasIn), ...files.filter((file) => !wasIn(file))]);
+  }
+
+  /**
+   * For a sandbox that was out of reach, since it slept or its server was away: what was removed from the container
+   * meanwhile is removed from it as well. A file that code has written since is another one, and stays.
+   */
+  async removeDeleted(sandbox: Sandbox, containerId: string): Promise<void> {
+    const deleted = await this.files.deletedAndSeen(containerId);
+    if (deleted.length === 0) return;
+    const stamps = new Map(deleted.map(({ path, stamp }) => [path, stamp]));
+    for (const { path, stamp } of (await sandbox.listFiles()).entries) {
+      if (stamp === undefined || stamps.get(path) !== stamp) continue;
+      await sandbox.removeFile(path).catch((error: unknown) => {
+        if (!(error instanceof SandboxError && VANISHED.has(error.code))) throw error;
+      });
+    }
   }
 
   /**

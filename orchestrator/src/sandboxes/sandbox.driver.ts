@@ -191,11 +191,6 @@ export interface Sandbox {
   readonly spec: SandboxSpec;
   /** Resolves once, when the instance has ended for whatever reason; never rejects. */
   readonly closed: Promise<void>;
-  /**
-   * It has slept until it was attached: variables and files are as they were then, and nobody has written to it
-   * since.
-   */
-  readonly hasSlept: boolean;
 
   /**
    * Called once, by the pool when it has started: sets the limits of the spec, reseeds random generators. `warmUp`:

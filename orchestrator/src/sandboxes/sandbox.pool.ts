@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError } from '../common/api-error.js';
 import { formatBytes, memoryBytes } from '../common/memory-size.js';
+import { Semaphore } from '../common/mutex.js';
 import { settledWithin } from '../common/settled-within.js';
 import { ENV } from '../config/config.module.js';
 import { type Env, MEMORY_SIZES, type MemorySize } from '../config/env.schema.js';
@@ -17,7 +18,13 @@ import { couldNotStart, noCapacity } from './capacity-errors.js';
 import { LateReclaimer } from './late-reclaimer.js';
 import { MemoryAdmission } from './memory-admission.js';
 import type { Reclaimer } from './reclaimer.js';
-import { type Sandbox, SandboxDriver, SandboxError, type SandboxSpec } from './sandbox.driver.js';
+import {
+  type Sandbox,
+  SandboxDriver,
+  SandboxError,
+  type SandboxId,
+  type SandboxSpec,
+} from './sandbox.driver.js';
 import { type QueueState, StartQueue } from './start-queue.js';
 
 /** Milliseconds that an engine which does not answer is waited for before clients are told. */
@@ -62,6 +69,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
   private quiet: NodeJS.Timeout | undefined;
   private readonly askedAt: Partial<Record<MemorySize, number>> = {};
   private readonly parallelStarts: number;
+  private readonly wakes: Semaphore;
   /** When the spare was taken that the refill is put off for; undefined when it is not. */
   private takenAt: number | undefined;
 
@@ -75,6 +83,7 @@ export class SandboxPool implements BeforeApplicationShutdown {
       giveUpIdlest: (minIdleMs: number) => reclaimer.giveUpIdlest(minIdleMs),
     };
     this.parallelStarts = env.SANDBOX_PARALLEL_STARTS ?? Math.max(2, availableParallelism());
+    this.wakes = new Semaphore(this.parallelStarts);
     this.admission = new MemoryAdmission(driver, env.MEMORY_FLOOR_BYTES, sources, this.logger);
   }
 
@@ -98,6 +107,22 @@ export class SandboxPool implements BeforeApplicationShutdown {
     const sandbox = this.warm[size].shift() ?? (await this.wait(size, owner));
     this.refillLater();
     return sandbox;
+  }
+
+  /**
+   * The sandbox of a container that was out of reach: one that an earlier process left running, or one that sleeps,
+   * which is a start like any other to the host. Rejects as `acquire` and `SandboxDriver.attach` do.
+   */
+  async attach(id: SandboxId): Promise<Sandbox> {
+    if (!(await this.driver.isAsleep(id))) return this.driver.attach(id);
+    return this.wakes.run(async () => {
+      if (!(await this.admission.reserveForUser())) throw this.shortOfMemory();
+      try {
+        return await this.driver.attach(id);
+      } finally {
+        this.admission.release();
+      }
+    });
   }
 
   /** Starts what is missing; called after boot, from time to time, and a moment after one was taken. */
@@ -138,6 +163,11 @@ export class SandboxPool implements BeforeApplicationShutdown {
       starting: this.queue.starting(size),
       queue: this.queue.state(size),
     }));
+  }
+
+  /** Work that waits is done first. */
+  get isStarting(): boolean {
+    return this.queue.running > 0;
   }
 
   /** Whether sandboxes in use outlive an orderly stop, so that the next process finds their variables. */

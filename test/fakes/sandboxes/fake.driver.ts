@@ -118,7 +118,7 @@ export class FakeSandboxDriver extends SandboxDriver {
     machine.asleepSince = undefined;
     if (hasSlept) this.woken.push(id);
     else machine.interrupt();
-    return Promise.resolve(this.hold(machine, hasSlept));
+    return Promise.resolve(this.hold(machine));
   }
 
   override isAsleep(id: SandboxId): Promise<boolean> {
@@ -165,8 +165,8 @@ export class FakeSandboxDriver extends SandboxDriver {
     return machine?.installationId === this.installationId ? machine : undefined;
   }
 
-  private hold(machine: FakeMachine, hasSlept = false): FakeSandbox {
-    const sandbox = new FakeSandbox(machine, this.faults, hasSlept);
+  private hold(machine: FakeMachine): FakeSandbox {
+    const sandbox = new FakeSandbox(machine, this.faults);
     this.sandboxes.set(machine.id, sandbox);
     return sandbox;
   }

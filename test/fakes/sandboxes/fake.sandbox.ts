@@ -123,11 +123,7 @@ export class FakeSandbox implements Sandbox {
   private readonly faults: SandboxFaults;
   private readonly detached = new AbortController();
 
-  constructor(
-    machine: FakeMachine,
-    faults: SandboxFaults,
-    readonly hasSlept = false,
-  ) {
+  constructor(machine: FakeMachine, faults: SandboxFaults) {
     this.id = machine.id;
     this.spec = machine.spec;
     this.machine = machine;

@@ -24,7 +24,7 @@ const callOf = (reply: Answer) =>
   )!;
 
 describe('a full memory pool', () => {
-  it('makes way for a new response: the longest idle automatic container goes on later, with its files', async () => {
+  it('makes way for a new response: the longest idle automatic container sleeps, and goes on later with its files and variables', async () => {
     const { key } = await server.project();
     const first = await respond(key, 'set:a=1\nwrite:/mnt/data/first.csv:1');
     const second = await respond(key, 'print:2');
@@ -33,11 +33,11 @@ describe('a full memory pool', () => {
     const { container_id: id } = callOf(first);
     const files = await server.ask(key, 'GET', `/v1/containers/${id}/files`);
     expect(files.body.data.map((file) => file['path'])).toEqual(['/mnt/data/first.csv']);
-    const again = await respond(key, 'print:again', { previous_response_id: first.body.id });
+    const again = await respond(key, 'get:a', { previous_response_id: first.body.id });
     expect(again.status).toBe(200);
     expect(callOf(again).container_id).toBe(id);
     const executions = await server.ask(key, 'GET', `/v1/containers/${id}/executions?order=desc`);
-    expect(executions.body.data[0]!['state_lost']).toBe(true);
+    expect(executions.body.data[0]!['state_lost']).toBe(false);
   });
 
   it('keeps the containers that a caller made, and says what would help', async () => {

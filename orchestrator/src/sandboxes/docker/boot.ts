@@ -12,8 +12,11 @@ const SOCKET_POLL_MS = 4;
 const KERNEL_POLL_MS = 10;
 /** Every so many looks the engine is asked whether the container still runs at all. */
 const LOOKS_PER_INSPECT = 50;
-/** A running supervisor accepts at once. */
-const RECONNECT_TIMEOUT_MS = 5_000;
+/**
+ * A running supervisor accepts at once, but for one that was told to park and never written down: that one listens
+ * again after PATIENCE_SECONDS of sandbox/supervisor/parking.py.
+ */
+const RECONNECT_TIMEOUT_MS = 35_000;
 
 /** How long a start may take. */
 export interface StartBounds {

@@ -28,7 +28,6 @@ export interface SandboxParts {
   readonly client: SupervisorClient;
   /** It was made from a warm one, and has its limits and seeds. */
   readonly isClaimed: boolean;
-  readonly hasSlept: boolean;
   /** `undefined` where the host hides it; memory deaths then look like other deaths. */
   readonly cgroup: MemoryCgroup | undefined;
   /** How long a fresh kernel may take, in milliseconds. */
@@ -48,7 +47,6 @@ export class DockerSandbox implements Sandbox {
   readonly id: SandboxId;
   readonly spec: SandboxSpec;
   readonly closed: Promise<void>;
-  readonly hasSlept: boolean;
   private readonly parts: SandboxParts;
   private readonly executionHost: ExecutionHost;
   private lastTurn: Promise<void> = Promise.resolve();
@@ -63,7 +61,6 @@ export class DockerSandbox implements Sandbox {
     const { client, cgroup } = parts;
     this.id = parts.id;
     this.spec = parts.spec;
-    this.hasSlept = parts.hasSlept;
     this.parts = parts;
     this.oomKillsAtStart = cgroup?.oomKills() ?? 0;
     this.oomKillsSeen = this.oomKillsAtStart;

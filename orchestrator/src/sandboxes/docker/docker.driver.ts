@@ -250,9 +250,8 @@ export class DockerSandboxDriver extends SandboxDriver {
     const client = await reconnectSupervisor(channel, this.options.startTimeoutMs).catch(unlessGone);
     if (client === undefined) return undefined;
     // Its image is there where it was woken and nobody has used it yet.
-    const hasSlept = (await this.sleepers?.find(id)) !== undefined;
     await this.sleepers?.forget(id);
-    return this.adopt(id, record.spec, { client, state, restored: false }, hasSlept);
+    return this.adopt(id, record.spec, { client, state, restored: false });
   }
 
   private async wake(id: SandboxId): Promise<Sandbox> {
@@ -282,7 +281,7 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.starting.add(id);
     try {
       const started = await this.starter.start(order);
-      return await this.adopt(id, spec, started, order.fill !== undefined);
+      return await this.adopt(id, spec, started);
     } finally {
       this.starting.delete(id);
     }
@@ -292,14 +291,12 @@ export class DockerSandboxDriver extends SandboxDriver {
     id: SandboxId,
     spec: SandboxSpec,
     { client, state, restored }: Started,
-    hasSlept: boolean,
   ): Promise<DockerSandbox> {
     const sandbox = new DockerSandbox({
       id,
       spec,
       client,
       isClaimed: restored,
-      hasSlept,
       cgroup: await MemoryCgroup.of(state.pid),
       restartTimeoutMs: this.options.startTimeoutMs,
       codeBegins: () => this.limits.wantsCpu(id),

@@ -1,0 +1,80 @@
+import {
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { ENV } from '../config/config.module.js';
+import type { Env } from '../config/env.schema.js';
+import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
+import { SandboxPool } from '../sandboxes/sandbox.pool.js';
+import { SandboxBindings } from './sandbox-bindings.js';
+
+/** Milliseconds between two looks. */
+const LOOK_MS = 2_000;
+/** One sandbox falls asleep in less than half a second; a look does not take many in a row. */
+const MOST_AT_ONCE = 4;
+
+/**
+ * Puts sandboxes to sleep that nobody has used for a while, one after the other and only while none is being
+ * started, and keeps what they take on disk within its budget.
+ */
+@Injectable()
+export class HibernationService implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(HibernationService.name);
+  private timer: NodeJS.Timeout | undefined;
+  private looking: Promise<void> | undefined;
+  private isOver = false;
+
+  constructor(
+    private readonly bindings: SandboxBindings,
+    private readonly pool: SandboxPool,
+    private readonly driver: SandboxDriver,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (this.env.HIBERNATE_AFTER_SECONDS === 0) return;
+    this.timer = setInterval(() => {
+      this.looking ??= this.look().finally(() => (this.looking = undefined));
+    }, LOOK_MS).unref();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.isOver = true;
+    clearInterval(this.timer);
+    await this.looking;
+  }
+
+  /** Never rejects. */
+  private async look(): Promise<void> {
+    try {
+      let slept = 0;
+      while (slept < MOST_AT_ONCE && !this.isOver && !this.pool.isStarting) {
+        if (!(await this.bindings.sleepIdlest(this.env.HIBERNATE_AFTER_SECONDS * 1_000))) break;
+        slept += 1;
+      }
+      if (slept > 0) await this.keepBudget();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'idle sandboxes could not be put to sleep');
+    }
+  }
+
+  /** Those that were used longest ago go first; their containers find their files, and lost variables. */
+  private async keepBudget(): Promise<void> {
+    const asleep = (await this.driver.list()).flatMap(({ id, asleep: state }) =>
+      state === undefined ? [] : { id, ...state },
+    );
+    let bytes = asleep.reduce((sum, each) => sum + each.bytes, 0);
+    for (const each of asleep.toSorted((a, b) => a.since.getTime() - b.since.getTime())) {
+      if (bytes <= this.env.HIBERNATE_DISK_BYTES) return;
+      this.logger.warn(
+        { sandboxId: each.id, bytes: each.bytes },
+        'a sleeping sandbox is given up: the disk budget is full',
+      );
+      await this.driver.destroy(each.id);
+      bytes -= each.bytes;
+    }
+  }
+}
