@@ -12,16 +12,20 @@ const SOCKET_POLL_MS = 4;
 const KERNEL_POLL_MS = 10;
 /** Every so many looks the engine is asked whether the container still runs at all. */
 const LOOKS_PER_INSPECT = 50;
+/** A running supervisor accepts at once. */
+const RECONNECT_TIMEOUT_MS = 5_000;
 /**
- * A running supervisor accepts at once, but for one that was told to park and never written down: that one listens
- * again after PATIENCE_SECONDS of sandbox/supervisor/parking.py.
+ * But for one that was told to park and never written down: its socket comes back after PATIENCE_SECONDS of
+ * sandbox/supervisor/parking.py.
  */
-const RECONNECT_TIMEOUT_MS = 35_000;
+const PARKED_TIMEOUT_MS = 35_000;
 
 /** How long a start may take. */
 export interface StartBounds {
   /** As of Date.now(). */
   readonly deadline: number;
+  /** The same for a socket that is there and refuses; as `deadline` if absent. */
+  readonly refusedDeadline?: number;
   /** Whoever wanted the sandbox does not any more. */
   readonly signal?: AbortSignal;
 }
@@ -37,17 +41,20 @@ export function checkWanted(signal: AbortSignal | undefined): void {
 
 async function untilListening(
   directory: string,
-  { deadline, signal }: StartBounds,
+  { deadline, refusedDeadline = deadline, signal }: StartBounds,
   checkRunning: () => Promise<void>,
 ): Promise<SupervisorClient> {
+  let hasSocket = false;
   for (let look = 1; ; look += 1) {
     checkWanted(signal);
     try {
       return await SupervisorClient.connect(directory);
     } catch (error) {
       if (!(error instanceof NotListeningYet)) throw error;
+      hasSocket = error.hasSocket;
     }
-    if (Date.now() > deadline) throw timedOut('its supervisor does not listen');
+    if (Date.now() > (hasSocket ? refusedDeadline : deadline))
+      throw timedOut('its supervisor does not listen');
     if (look % LOOKS_PER_INSPECT === 0) await checkRunning();
     await sleep(SOCKET_POLL_MS);
   }
@@ -111,7 +118,8 @@ export async function bootSupervisor(
  */
 export async function reconnectSupervisor(directory: string, timeoutMs: number): Promise<SupervisorClient> {
   try {
-    const bounds = { deadline: Date.now() + RECONNECT_TIMEOUT_MS };
+    const now = Date.now();
+    const bounds = { deadline: now + PARKED_TIMEOUT_MS, refusedDeadline: now + RECONNECT_TIMEOUT_MS };
     const client = await untilListening(directory, bounds, () => Promise.resolve());
     try {
       await client.untilIdle(timeoutMs);

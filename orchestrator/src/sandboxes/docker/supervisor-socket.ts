@@ -14,6 +14,14 @@ const O_PATH = 0o10000000;
 /** Thrown while the supervisor has not bound or does not listen yet; worth another try. */
 export class NotListeningYet extends Error {
   override readonly name = 'NotListeningYet';
+
+  /** `hasSocket`: the file is there, and refuses. */
+  constructor(
+    message: string,
+    readonly hasSocket: boolean,
+  ) {
+    super(message);
+  }
 }
 
 function codeOf(error: unknown): string {
@@ -39,7 +47,7 @@ export class SupervisorSocket {
     try {
       handle = await open(`${directory}/${SOCKET_NAME}`, O_PATH | constants.O_NOFOLLOW);
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') throw new NotListeningYet('no socket yet');
+      if (codeOf(error) === 'ENOENT') throw new NotListeningYet('no socket yet', false);
       throw new SandboxError('gone', 'the channel of the sandbox cannot be opened', { cause: error });
     }
     const status = await handle.stat();
@@ -61,7 +69,7 @@ export class SupervisorSocket {
       socket.once('error', reject);
     }).catch((error: unknown) => {
       socket.destroy();
-      if (codeOf(error) === 'ECONNREFUSED') throw new NotListeningYet('the supervisor does not listen');
+      if (codeOf(error) === 'ECONNREFUSED') throw new NotListeningYet('the supervisor does not listen', true);
       throw new SandboxError('gone', 'the supervisor of the sandbox does not answer', { cause: error });
     });
     socket.on('error', () => undefined);
