@@ -13,7 +13,9 @@ describe.skipIf(engineIsSkipped)('Docker and gVisor', () => {
   const here = new TestInstallation('contract');
   const elsewhere = new TestInstallation('contract-elsewhere');
 
-  sandboxDriverContract('the Docker driver', () => ({
+  // On a newer gVisor sandbox-driver.clones.test.ts runs it.
+  const contract = process.env['TEST_OLDER_GVISOR'] === undefined ? () => undefined : sandboxDriverContract;
+  contract('the Docker driver', () => ({
     spec: SPEC,
     dialect: python,
     canSleep: false,

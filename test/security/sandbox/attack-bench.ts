@@ -3,6 +3,10 @@
  * case the neighbour has to answer; at the end nothing may be left on the host.
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import type {
   ExecuteOptions,
@@ -21,6 +25,12 @@ const NEIGHBOUR_SPEC: SandboxSpec = { memoryBytes: GIB / 2, dataBytes: 16 * MIB,
 /** The neighbour has this long for 1+1, in milliseconds. */
 const NEIGHBOUR_PATIENCE_MS = 2_000;
 
+/** What the attacked sandbox was before it was attacked. */
+export type Origin = 'nothing' | 'clone' | 'sleep';
+export const ORIGINS: readonly Origin[] = ['nothing', 'clone', 'sleep'];
+/** What the log says of them. */
+const PROOFS: Partial<Record<Origin, string>> = { clone: '"clone":true', sleep: 'sandbox woken' };
+
 export class AttackBench {
   readonly here: TestInstallation;
   driver!: DockerSandboxDriver;
@@ -29,11 +39,20 @@ export class AttackBench {
   private other: Sandbox | undefined;
   private attackedIsDead = false;
 
-  /** The sandboxes that are attacked are made from a template, as most are, unless told otherwise. */
-  constructor(name: string, { clones = true } = {}) {
+  /** The sandboxes that are attacked are clones, as most are, unless told otherwise. */
+  constructor(
+    name: string,
+    private readonly origin: Origin = 'clone',
+  ) {
+    const asleep = mkdtempSync(join(tmpdir(), 'security-asleep-'));
     this.here = new TestInstallation(`security-${name}`, {
       maxProcesses: MAX_PROCESSES,
-      ...(clones ? { templates: { dir: TEMPLATE_DIR, dataBytes: ATTACK_SPEC.dataBytes } } : {}),
+      ...(origin === 'nothing'
+        ? {}
+        : {
+            templates: { dir: TEMPLATE_DIR, dataBytes: ATTACK_SPEC.dataBytes },
+            hibernation: { dir: asleep, key: randomBytes(32), mostBytes: GIB },
+          }),
     });
     beforeAll(async () => {
       this.driver = this.here.newDriver();
@@ -44,11 +63,13 @@ export class AttackBench {
       for (const { id } of await this.driver.list()) await this.driver.destroy(id);
       await this.driver.close();
       // Debian's gVisor has none.
-      if (clones && process.env['TEST_OLDER_GVISOR'] === undefined)
+      const proof = PROOFS[origin];
+      if (process.env['TEST_OLDER_GVISOR'] === undefined && proof !== undefined)
         ok(
-          this.here.logs.some((line) => line.includes('"clone":true')),
-          'no clone was attacked',
+          this.here.logs.some((line) => line.includes(proof)),
+          `none was attacked that came from ${origin}`,
         );
+      rmSync(asleep, { recursive: true, force: true });
       deepStrictEqual(await this.here.leftovers(this.engineIds), []);
       this.here.remove();
     });
@@ -76,7 +97,12 @@ export class AttackBench {
     const sandbox = await this.driver.create(spec);
     this.engineIds.push(await this.here.engineId(sandbox.id));
     await sandbox.claim();
-    return sandbox;
+    if (this.origin !== 'sleep' || spec !== ATTACK_SPEC || process.env['TEST_OLDER_GVISOR'] !== undefined)
+      return sandbox;
+    await this.driver.hibernate(sandbox.id);
+    const woken = await this.driver.attach(sandbox.id);
+    this.engineIds.push(await this.here.engineId(woken.id));
+    return woken;
   }
 
   /** The attacked sandbox is to be thrown away after this case. */

@@ -3,14 +3,11 @@ import { readFileSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { engineIsSkipped } from '../../fakes/sandboxes/real-engine.js';
-import { AttackBench } from './attack-bench.js';
+import { AttackBench, ORIGINS } from './attack-bench.js';
 import { HOST_TRACES, KERNEL } from './questions.js';
 
-describe.skipIf(engineIsSkipped).each([
-  ['of a clone', true],
-  ['of a sandbox that started from nothing', false],
-])('isolation %s', (_, clones) => {
-  const bench = new AttackBench('isolation', { clones });
+describe.skipIf(engineIsSkipped).each(ORIGINS)('isolation of a sandbox made from %s', (origin) => {
+  const bench = new AttackBench(`isolation-${origin}`, origin);
   const DENIED = /^(EPERM|EACCES|EROFS|ENOENT|ENOSYS|EINVAL|ENODEV|ENXIO|ESRCH|ENOTDIR)$/;
 
   it('runs on gVisor’s kernel, not on the host’s', async () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { engineIsSkipped } from '../../fakes/sandboxes/real-engine.js';
-import { AttackBench } from './attack-bench.js';
+import { AttackBench, ORIGINS } from './attack-bench.js';
 
 const REACH = `
 def reach(family, kind, address):
@@ -34,11 +34,8 @@ function expectUnreachable(seen: Reached): void {
   }
 }
 
-describe.skipIf(engineIsSkipped).each([
-  ['of a clone', true],
-  ['of a sandbox that started from nothing', false],
-])('the network %s', (_, clones) => {
-  const bench = new AttackBench('network', { clones });
+describe.skipIf(engineIsSkipped).each(ORIGINS)('the network of a sandbox made from %s', (origin) => {
+  const bench = new AttackBench(`network-${origin}`, origin);
 
   it('has nothing but loopback', async () => {
     expect(await bench.ask<string[]>('answer([name for _, name in socket.if_nameindex()])')).toEqual(['lo']);
