@@ -1,3 +1,4 @@
+import type { SandboxState } from '../containers/hibernation.service.js';
 import { toUnix, toUnixOrNull } from '../common/time.js';
 import type { MemorySize } from '../config/env.schema.js';
 import type { ContainerRow, ExecutionSummary } from '../containers/inventory.lookup.js';
@@ -6,7 +7,11 @@ import type { AdminContainerObject, AdminExecutionObject } from './admin.schema.
 const isIdleTooLong = (row: ContainerRow, now: Date): boolean =>
   now.getTime() >= row.lastActiveAt.getTime() + row.idleMinutes * 60_000;
 
-export function presentContainer(row: ContainerRow, now = new Date()): AdminContainerObject {
+export function presentContainer(
+  row: ContainerRow,
+  sandbox: SandboxState,
+  now = new Date(),
+): AdminContainerObject {
   return {
     id: row.id,
     object: 'container',
@@ -22,6 +27,8 @@ export function presentContainer(row: ContainerRow, now = new Date()): AdminCont
     auto: row.auto,
     session_key: row.sessionKey,
     live_sandbox: row.sandboxId !== null,
+    sandbox: sandbox.state,
+    stays_awake: sandbox.staysAwake,
   };
 }
 

@@ -40,7 +40,14 @@ export const adminContainerSchema = z
     memory_bytes: z.int(),
     auto: z.boolean().meta({ description: 'Made by the server for a response.' }),
     session_key: z.string().nullable(),
-    live_sandbox: z.boolean().meta({ description: 'A sandbox serves it at this moment.' }),
+    live_sandbox: z.boolean().meta({ description: 'A sandbox serves it at this moment, awake or asleep.' }),
+    sandbox: z.enum(['none', 'awake', 'asleep']).meta({
+      description: 'asleep: written to disk with its variables; the next use wakes it.',
+    }),
+    stays_awake: z
+      .string()
+      .nullable()
+      .meta({ description: 'Why the sandbox was not put to sleep when nobody used it.' }),
   })
   .meta({ id: 'AdminContainer' });
 

@@ -2,6 +2,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { type Page, toPage } from '../common/pagination.js';
 import { ContainersService } from '../containers/containers.service.js';
+import { HibernationService } from '../containers/hibernation.service.js';
 import {
   ContainerInventory,
   type ContainerRow,
@@ -26,6 +27,7 @@ export class InventoryService {
     private readonly containerRows: ContainerInventory,
     private readonly executionRows: ExecutionInventory,
     private readonly containers: ContainersService,
+    private readonly hibernation: HibernationService,
   ) {}
 
   async listContainers(query: ListContainersQuery): Promise<Page<AdminContainerObject>> {
@@ -39,11 +41,15 @@ export class InventoryService {
       order: query.order,
     });
     const now = new Date();
-    return toPage(rows, query.limit, (row) => presentContainer(row, now));
+    const states = new Map(
+      await Promise.all(rows.map(async (row) => [row.id, await this.hibernation.stateOf(row)] as const)),
+    );
+    return toPage(rows, query.limit, (row) => presentContainer(row, states.get(row.id)!, now));
   }
 
   async retrieveContainer(id: string): Promise<AdminContainerObject> {
-    return presentContainer(await this.container(id));
+    const row = await this.container(id);
+    return presentContainer(row, await this.hibernation.stateOf(row));
   }
 
   /** Ends it at once, running code included, as its project could. */

@@ -30,6 +30,11 @@ const GROUPS: readonly Group[] = [
     intro: '`npm start` fills in the engine, the runtime and the image that it set up.',
     matches: /^(DOCKER_HOST$|SANDBOX(ES)?_|ALLOW_INSECURE_SANDBOX$)/,
   },
+  {
+    title: 'Sleep',
+    intro: 'Containers that nobody uses go to disk with their variables.',
+    matches: /^HIBERNATE_/,
+  },
   { title: 'Memory', matches: /^MEMORY_/ },
   { title: 'Storage', matches: /^(STORAGE|DISK)_/ },
   {

@@ -67,11 +67,16 @@ function fromSize(issue: Issue & { code: 'too_small' | 'too_big' }, param: strin
       { param },
     );
   }
+  return outOfBounds(param, value, bound, small);
+}
+
+/** A number that is too large, or too `small`; also for bounds that only a service knows. */
+export function outOfBounds(param: string, value: unknown, bound: unknown, small = false): ApiError {
   const kind = Number.isInteger(value) ? 'integer' : 'decimal';
   const code: ErrorCode = `${kind}_${small ? 'below_min' : 'above_max'}_value`;
   return new ApiError(
     code,
-    `Invalid '${param}': ${kind} ${small ? 'below minimum' : 'above maximum'} value. Expected a value ${small ? '>=' : '<='} ${bound}, but got ${String(value)} instead.`,
+    `Invalid '${param}': ${kind} ${small ? 'below minimum' : 'above maximum'} value. Expected a value ${small ? '>=' : '<='} ${String(bound)}, but got ${String(value)} instead.`,
     { param },
   );
 }

@@ -207,6 +207,12 @@ export const envSchema = z.object({
     'cgroup below which all sandboxes share limits of memory and CPU; when absent /code-interpreter, and with an engine on systemd the engine’s own. There name a slice of yours.',
     'path or slice',
   ),
+  CONTAINER_MAX_IDLE_MINUTES: whole(
+    20,
+    'Longest time without use after which a container may ask to expire. 20 is what OpenAI allows; an idle container that sleeps costs some megabytes of disk.',
+    'minutes',
+    { min: 1, max: 10_080 },
+  ),
   HIBERNATE_AFTER_SECONDS: whole(
     60,
     'Seconds without use after which a container’s sandbox is written to disk with its variables and ended; the next use wakes it. 0: never.',
@@ -338,9 +344,9 @@ export const envSchema = z.object({
 
   CONTAINER_IDLE_MINUTES: whole(
     20,
-    'Minutes without use after which an automatic container expires; others name their own, up to 20.',
+    'Minutes without use after which an automatic container expires; others name their own, up to CONTAINER_MAX_IDLE_MINUTES.',
     'minutes',
-    { min: 1, max: 20 },
+    { min: 1, max: 10_080 },
   ),
   CONTAINER_TOMBSTONE_DAYS: whole(30, 'Days an expired container stays in lists.', 'days', { min: 1 }),
   RESPONSE_LEASE_SECONDS: whole(

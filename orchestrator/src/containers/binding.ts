@@ -11,8 +11,8 @@ export interface Binding {
   /** Changes with each execution; clean when the last one that was begun is stored. */
   begun: number;
   dirty: boolean;
-  /** It did not fall asleep after so many executions; it is not asked again before the next one. */
-  sleepless?: number;
+  /** Why it did not fall asleep, and after which execution; it is not asked again before the next one. */
+  sleepless?: { readonly begun: number; readonly reason: string };
 }
 
 /** A sandbox in use; `release` must be called exactly once. */

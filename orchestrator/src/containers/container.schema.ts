@@ -4,7 +4,10 @@ import { pageQuery } from '../common/pagination.js';
 import { integer, maybe, queryText } from '../common/wire-schema.js';
 import { MEMORY_SIZES } from '../config/env.schema.js';
 
-export const MAX_IDLE_MINUTES = 20;
+/** What a container gets that says nothing, and the most one may ask for unless the operator allows more. */
+export const IDLE_MINUTES = 20;
+/** The most that an operator may allow: a week. */
+export const MOST_IDLE_MINUTES = 10_080;
 export const MAX_FILE_IDS = 50;
 
 export const memoryLimitSchema = z.enum(MEMORY_SIZES);
@@ -30,7 +33,8 @@ export const networkPolicySchema = z
 
 const expiresAfterSchema = z.strictObject({
   anchor: z.enum(['last_active_at']),
-  minutes: integer({ min: 1, max: MAX_IDLE_MINUTES, fromText: false }),
+  // CONTAINER_MAX_IDLE_MINUTES, which is less, is looked at by the service.
+  minutes: integer({ min: 1, max: MOST_IDLE_MINUTES, fromText: false }),
 });
 
 /** Free text chosen by the caller; one running container of a project per key. */

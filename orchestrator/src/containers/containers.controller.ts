@@ -15,7 +15,6 @@ import {
   createContainerSchema,
   deletedContainerSchema,
   listContainersQuery,
-  MAX_IDLE_MINUTES,
 } from './container.schema.js';
 import { presentContainer } from './container.presenter.js';
 import { ContainersService } from './containers.service.js';
@@ -52,7 +51,8 @@ export class ContainersController {
     const row = await this.containers.create(caller.projectId, {
       name: body.name,
       memoryLimit: body.memory_limit ?? '1g',
-      idleMinutes: (body.expires_after ?? body.expire_after)?.minutes ?? MAX_IDLE_MINUTES,
+      idleMinutes: (body.expires_after ?? body.expire_after)?.minutes,
+      idleParam: body.expire_after ? 'expire_after.minutes' : 'expires_after.minutes',
       fileIds: body.file_ids ?? [],
       fileIdsParam: 'file_ids',
       sessionKey: body.session_key,

@@ -62,6 +62,7 @@ import { OldContainers } from './old-containers.repository.js';
     ExecutionService,
     ExecutionRecords,
     SweepService,
+    HibernationService,
   ],
 })
 export class ContainersModule {}

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ApiError, notFound } from '../common/api-error.js';
 import { newId } from '../common/ids.js';
+import { outOfBounds } from '../common/schema-error.js';
 import { formatBytes, memoryBytes } from '../common/memory-size.js';
 import { type Page, type PageQuery, toPage } from '../common/pagination.js';
 import { ENV } from '../config/config.module.js';
@@ -8,7 +9,7 @@ import type { Env, MemorySize } from '../config/env.schema.js';
 import { FilesService } from '../files/files.service.js';
 import { ContainerMemory } from './container-memory.js';
 import { ContainerRepository, type ContainerRow, type InitialFile } from './container.repository.js';
-import type { ContainerObject } from './container.schema.js';
+import { type ContainerObject, IDLE_MINUTES } from './container.schema.js';
 import { presentContainer } from './container.presenter.js';
 import { isUsable } from './container.state.js';
 import { ContainerHolds } from './holds.js';
@@ -24,7 +25,10 @@ export type { ContainerRow } from './container.repository.js';
 export interface CreateContainer {
   readonly name: string;
   readonly memoryLimit: MemorySize;
-  readonly idleMinutes: number;
+  /** 20, or what the operator allows if that is less, where absent. */
+  readonly idleMinutes?: number | undefined;
+  /** Its JSON path in the request; absent for what the server chose. */
+  readonly idleParam?: string;
   readonly fileIds: readonly string[];
   readonly sessionKey?: string | undefined;
   readonly auto: boolean;
@@ -61,6 +65,7 @@ export class ContainersService {
    * smaller than asked for (nothing is created), and 429 when the project's memory pool is full.
    */
   async create(projectId: string, request: CreateContainer): Promise<ContainerRow> {
+    const idleMinutes = this.idleMinutes(request);
     const files = await this.initialFiles(projectId, request);
     const bytes = BigInt(memoryBytes[request.memoryLimit]);
     const id = newId.container();
@@ -70,7 +75,7 @@ export class ContainersService {
       name: request.name,
       memoryLimit: request.memoryLimit,
       memoryBytes: bytes,
-      idleMinutes: request.idleMinutes,
+      idleMinutes,
       networkPolicy: { type: 'disabled' },
       sessionKey: request.sessionKey,
       auto: request.auto,
@@ -185,6 +190,14 @@ export class ContainersService {
     } catch (error) {
       this.logger.warn({ err: error, containerId: id }, NOT_ENDED);
     }
+  }
+
+  /** Rejects with 400 above CONTAINER_MAX_IDLE_MINUTES. */
+  private idleMinutes({ idleMinutes, idleParam }: CreateContainer): number {
+    const most = this.env.CONTAINER_MAX_IDLE_MINUTES;
+    if (idleMinutes === undefined) return Math.min(IDLE_MINUTES, most);
+    if (idleParam !== undefined && idleMinutes > most) throw outOfBounds(idleParam, idleMinutes, most);
+    return idleMinutes;
   }
 
   private async initialFiles(projectId: string, request: CreateContainer): Promise<InitialFile[]> {

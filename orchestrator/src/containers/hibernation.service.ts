@@ -7,12 +7,19 @@ import {
 } from '@nestjs/common';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
-import { SandboxDriver } from '../sandboxes/sandbox.driver.js';
+import { SandboxDriver, type SandboxId } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
+import type { ContainerRow } from './container.repository.js';
 import { SandboxBindings } from './sandbox-bindings.js';
 
 /** Milliseconds between two looks. */
 const LOOK_MS = 2_000;
+export interface SandboxState {
+  readonly state: 'none' | 'awake' | 'asleep';
+  /** Why it was not put to sleep when nobody used it. */
+  readonly staysAwake: string | null;
+}
+
 /** One sandbox falls asleep in less than half a second; a look does not take many in a row. */
 const MOST_AT_ONCE = 4;
 
@@ -45,6 +52,13 @@ export class HibernationService implements OnApplicationBootstrap, OnModuleDestr
     this.isOver = true;
     clearInterval(this.timer);
     await this.looking;
+  }
+
+  /** Of a container's sandbox, for the operator. */
+  async stateOf(row: Pick<ContainerRow, 'id' | 'sandboxId'>): Promise<SandboxState> {
+    if (row.sandboxId === null) return { state: 'none', staysAwake: null };
+    if (await this.driver.isAsleep(row.sandboxId as SandboxId)) return { state: 'asleep', staysAwake: null };
+    return { state: 'awake', staysAwake: this.bindings.whyAwake(row.id) };
   }
 
   /** Never rejects. */

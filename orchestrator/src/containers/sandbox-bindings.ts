@@ -165,6 +165,12 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     return new Map([...this.bindings].map(([id, { sandbox }]) => [id, sandbox.id]));
   }
 
+  /** Why its sandbox was not put to sleep when nobody used it; null where it was, or was not tried. */
+  whyAwake(containerId: string): string | null {
+    const { sleepless, begun } = this.bindings.get(containerId) ?? {};
+    return sleepless !== undefined && sleepless.begun === begun ? sleepless.reason : null;
+  }
+
   get size(): number {
     return this.bindings.size;
   }
@@ -186,7 +192,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     const idle = [...this.bindings]
       .filter(
         ([id, { lastUsedMs, sleepless, begun }]) =>
-          !this.isBusy(id) && sleepless !== begun && Date.now() - lastUsedMs >= minIdleMs,
+          !this.isBusy(id) && sleepless?.begun !== begun && Date.now() - lastUsedMs >= minIdleMs,
       )
       .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs);
     const [first] = idle;
@@ -235,9 +241,10 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     try {
       await this.driver.hibernate(id);
     } catch (error) {
-      binding.sleepless = binding.begun;
+      const reason = error instanceof Error ? error.message : String(error);
+      binding.sleepless = { begun: binding.begun, reason };
       if (error instanceof SandboxError && error.code === 'busy') this.bindings.set(containerId, binding);
-      this.logger.log({ containerId, reason: String(error) }, 'an idle sandbox stays awake');
+      this.logger.log({ containerId, reason }, 'an idle sandbox stays awake');
       return false;
     }
     this.pool.disown(id);

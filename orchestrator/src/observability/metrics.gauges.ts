@@ -32,6 +32,7 @@ export class MetricsGauges implements OnModuleInit {
   onModuleInit(): void {
     this.addPool();
     this.addContainers();
+    this.addSleepers();
     this.addMemory();
     this.addStorage();
     this.addDisk();
@@ -61,6 +62,16 @@ export class MetricsGauges implements OnModuleInit {
     ]);
     this.gauge('sandboxes_bound', 'Sandboxes that serve a container.', [], async () => [
       [{}, (await containers()).bound],
+    ]);
+  }
+
+  private addSleepers(): void {
+    const asleep = shared(async () => (await this.driver.list()).flatMap(({ asleep: state }) => state ?? []));
+    this.gauge('sandboxes_asleep', 'Sandboxes that sleep on disk.', [], async () => [
+      [{}, (await asleep()).length],
+    ]);
+    this.gauge('sandboxes_asleep_bytes', 'What they take there.', [], async () => [
+      [{}, (await asleep()).reduce((sum, { bytes }) => sum + bytes, 0)],
     ]);
   }
 

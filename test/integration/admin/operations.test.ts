@@ -42,6 +42,8 @@ describe('containers and executions of all projects', () => {
       auto: false,
       session_key: 'a',
       live_sandbox: true,
+      sandbox: 'awake',
+      stays_awake: null,
     });
   });
 

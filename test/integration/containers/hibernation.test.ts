@@ -38,6 +38,11 @@ const textOf = (reply: Answer): string =>
 const paths = async (id: string): Promise<unknown[]> =>
   (await server.ask(key, 'GET', `/v1/containers/${id}/files`)).body.data.map((file) => file['path']);
 
+async function metric(name: string): Promise<number> {
+  const { text } = await server.admin('GET', '/metrics');
+  return Number(new RegExp(`^code_interpreter_${name} (\\d+)$`, 'm').exec(text)?.[1]);
+}
+
 async function allAsleep(): Promise<void> {
   while (await bindings.sleepIdlest(0));
 }
@@ -51,11 +56,16 @@ describe('a container that sleeps', () => {
     await run(id, 'set:total=7');
     await allAsleep();
     expect(server.driver.slept).toEqual([await sandboxOf(id)]);
+    const seen = async () => (await server.admin('GET', `/admin/v1/containers/${id}`)).body;
+    expect(await seen()).toMatchObject({ live_sandbox: true, sandbox: 'asleep', stays_awake: null });
+    expect(await metric('sandboxes_asleep')).toBe(1);
+    expect(await metric('sandboxes_asleep_bytes')).toBe(2_000_000);
     const reply = await run(id, 'get:total');
     expect(reply.body).toMatchObject({ status: 'completed', state_lost: false });
     expect((reply.body['outputs'] as object[]).length).toBe(1);
     expect(textOf(reply)).toBe('7\n');
     expect(server.driver.woken).toEqual(server.driver.slept);
+    expect(await seen()).toMatchObject({ sandbox: 'awake', stays_awake: null });
   });
 
   it('has no share of the memory pool until it is used again', async () => {
@@ -166,6 +176,8 @@ describe('a sandbox that does not fall asleep', () => {
     hibernate.mockRejectedValue(new SandboxError('busy', 'it is too large'));
     expect(await bindings.sleepIdlest(0)).toBe(true);
     expect(await bindings.sleepIdlest(0)).toBe(false);
+    const seen = await server.admin('GET', `/admin/v1/containers/${id}`);
+    expect(seen.body).toMatchObject({ sandbox: 'awake', stays_awake: 'it is too large' });
     expect(textOf(await run(id, 'get:a'))).toBe('1\n');
     expect(await bindings.sleepIdlest(0)).toBe(true);
     expect(hibernate).toHaveBeenCalledTimes(2);
@@ -193,6 +205,35 @@ describe('a sandbox that does not fall asleep', () => {
     expect(reply.body).toMatchObject({ status: 'completed', state_lost: true });
     expect(await paths(id)).toEqual(['/mnt/data/kept.txt']);
     await allAsleep();
+  });
+});
+
+describe('the longest idle time', () => {
+  const create = (on: AdminApp, withKey: string, minutes?: number) =>
+    on.ask(withKey, 'POST', '/v1/containers', {
+      name: 'idle',
+      ...(minutes === undefined ? {} : { expires_after: { anchor: 'last_active_at', minutes } }),
+    });
+
+  it('is twenty minutes, unless the operator allows more', async () => {
+    const refused = await create(server, key, 21);
+    expect([refused.status, refused.body.error]).toMatchObject([
+      400,
+      {
+        code: 'integer_above_max_value',
+        param: 'expires_after.minutes',
+        message: expect.stringContaining('<= 20, but got 21') as unknown,
+      },
+    ]);
+    const other = await startAdminApp({ SANDBOX_POOL: '1g=0', CONTAINER_MAX_IDLE_MINUTES: '1440' });
+    try {
+      const { key: theirs } = await other.project();
+      expect((await create(other, theirs, 1_440)).body['expires_after']).toMatchObject({ minutes: 1_440 });
+      expect((await create(other, theirs)).body['expires_after']).toMatchObject({ minutes: 20 });
+      expect((await create(other, theirs, 1_441)).status).toBe(400);
+    } finally {
+      await other.stop();
+    }
   });
 });
 
