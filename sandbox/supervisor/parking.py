@@ -6,7 +6,6 @@ gVisor's guide: g3doc/user_guide/checkpoint_restore.md, "Application-Driven Chec
 
 import os
 import select
-import time
 
 _CHECKPOINT = "/proc/gvisor/checkpoint"
 PATIENCE_SECONDS = 30.0
@@ -33,9 +32,8 @@ class Parking:
         """
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        until = time.monotonic() + PATIENCE_SECONDS
         try:
-            poll.poll(max(0.0, until - time.monotonic()) * 1000)
+            poll.poll(PATIENCE_SECONDS * 1000)
             os.set_blocking(self._fd, False)
             return os.read(self._fd, 16) == b"restore\n"
         except BlockingIOError:

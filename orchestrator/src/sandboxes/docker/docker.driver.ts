@@ -25,9 +25,8 @@ import { SandboxStarter, type Started, type StartOrder } from './sandbox-starter
 import { Sleepers } from './sleepers.js';
 import { isHopeless, StartOrders } from './start-orders.js';
 import { goneError } from './supervisor-errors.js';
-import { templateKey } from './template-key.js';
-import { type StoredTemplate, TemplateStore } from './template-store.js';
-import { Templates } from './templates.js';
+import { DockerTemplateHost } from './template-host.js';
+import { type TemplateHost, Templates } from './templates.js';
 
 export interface DriverLogger {
   debug(fields: object, message: string): void;
@@ -100,6 +99,7 @@ export class DockerSandboxDriver extends SandboxDriver {
   private readonly thread = new ImageThread();
   private readonly sleepers: Sleepers | undefined;
   private readonly hibernation: Hibernation | undefined;
+  private swept: Promise<void> | undefined;
   private readonly closing = new AbortController();
 
   constructor(options: DockerDriverOptions) {
@@ -112,7 +112,7 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.channels = new ChannelDir(options.channelDir, prefix);
     this.removal = new SandboxRemoval(this.engine, this.channels, options.logger);
     this.starter = new SandboxStarter(this.engine, this.channels, this.removal, options.logger);
-    this.templates = options.templates && this.makeTemplates(options.templates);
+    this.templates = options.templates && new Templates(this.templateHost(options.templates));
     const { hibernation } = options;
     this.sleepers = hibernation && new Sleepers(hibernation.dir, hibernation.key, this.thread);
     this.hibernation = this.sleepers && this.makeHibernation(this.sleepers);
@@ -197,7 +197,7 @@ export class DockerSandboxDriver extends SandboxDriver {
   override async hibernate(id: SandboxId): Promise<void> {
     const sandbox = this.sandboxes.get(id);
     if (sandbox === undefined) throw goneError();
-    if (this.hibernation === undefined || (await this.templates?.known()) === undefined)
+    if (this.hibernation === undefined || !(await this.canSleep()))
       throw new SandboxError('busy', 'sandboxes of this server cannot sleep');
     const name = this.orders.nameOf(id);
     const bytes = sandbox.usedBytes + (await this.channels.usedBytes(name));
@@ -238,6 +238,12 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.sandboxes.clear();
     this.limits.close();
     await this.thread.close();
+  }
+
+  /** As they can be cloned, they can sleep: both need an image that comes to life. */
+  private async canSleep(): Promise<boolean> {
+    await (this.swept ??= this.sleepers?.sweep());
+    return (await this.templates?.prepared(await this.ready())) !== undefined;
   }
 
   /** One that an earlier process left running. */
@@ -314,48 +320,21 @@ export class DockerSandboxDriver extends SandboxDriver {
     if (this.sandboxes.get(sandbox.id) === sandbox) this.sandboxes.delete(sandbox.id);
   }
 
-  private makeTemplates({ dir, dataBytes }: NonNullable<DockerDriverOptions['templates']>): Templates {
-    const { signal } = this.closing;
-    return new Templates({
-      store: new TemplateStore(dir),
-      dataBytes,
+  private templateHost(templates: NonNullable<DockerDriverOptions['templates']>): TemplateHost {
+    return new DockerTemplateHost(templates, {
+      engine: this.engine,
+      channels: this.channels,
+      removal: this.removal,
+      starter: this.starter,
+      orders: this.orders,
       headroomBytes: this.options.headroomBytes,
       logger: this.options.logger,
-      key: (host, spec) => templateKey(host, spec, this.orders.settings('template', spec, host.annotations)),
-      writeDown: (host, spec, take) => this.writeDown(host, spec, take),
-      clone: async (host, spec, template) => {
-        const order = this.orders.clone(newId(), spec, host.annotations, template, signal);
-        const sandbox = await this.start(order);
-        // Neither listed nor anybody's.
-        this.starting.add(sandbox.id);
-        return sandbox;
-      },
-      destroy: async ({ id }) => {
-        await this.destroy(id);
-        this.starting.delete(id);
-      },
+      signal: this.closing.signal,
+      aside: this.starting,
+      newId,
+      start: (order) => this.start(order),
+      destroy: (id) => this.destroy(id),
     });
-  }
-
-  private async writeDown(
-    host: HostFacts,
-    spec: SandboxSpec,
-    take: (folder: string) => Promise<StoredTemplate>,
-  ): Promise<StoredTemplate> {
-    const id = newId();
-    const name = this.orders.nameOf(id);
-    this.starting.add(id);
-    try {
-      const order = this.orders.fresh(id, spec, host.annotations, this.closing.signal);
-      const { client } = await this.starter.start(order);
-      await client.configure(spec, true);
-      await client.park();
-      await this.engine.checkpoint(name);
-      return await take(this.channels.folders(name).image);
-    } finally {
-      await this.removal.remove(name);
-      this.starting.delete(id);
-    }
   }
 
   private makeHibernation(sleepers: Sleepers): Hibernation {

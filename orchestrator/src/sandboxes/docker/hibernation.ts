@@ -59,9 +59,9 @@ export class Hibernation {
     await removal.remove(this.parts.nameOf(id));
     let sandbox: DockerSandbox;
     try {
-      sandbox = await this.parts.restore(sleeper, (folder) => sleepers.unpack(sleeper, folder));
+      sandbox = await this.restore(sleeper);
     } catch (error) {
-      if (error instanceof SandboxError && error.code === 'engine_unavailable') throw error;
+      if (isAway(error)) throw error;
       logger.warn({ sandboxId: id, err: error }, 'a sandbox does not wake up; its variables are lost');
       await sleepers.forget(id);
       throw goneError('the sandbox has slept, and cannot be woken', error);
@@ -72,9 +72,29 @@ export class Hibernation {
     return sandbox;
   }
 
+  /** Twice: one start in a thousand fails for no reason that lies in the image. */
+  private async restore(sleeper: Sleeper): Promise<DockerSandbox> {
+    const fill = (folder: string) => this.parts.sleepers.unpack(sleeper, folder);
+    try {
+      return await this.parts.restore(sleeper, fill);
+    } catch (error) {
+      if (isAway(error)) throw error;
+      this.parts.logger.warn(
+        { sandboxId: sleeper.id, err: error },
+        'a sandbox did not wake up; trying again',
+      );
+      return this.parts.restore(sleeper, fill);
+    }
+  }
+
   private async removed(name: string): Promise<void> {
     await this.parts.removal.remove(name).catch((error: unknown) => {
       this.parts.logger.warn({ name, err: error }, 'what a sleeping sandbox has left is removed later');
     });
   }
+}
+
+/** The engine is: that says nothing of the sandbox. */
+function isAway(error: unknown): boolean {
+  return error instanceof SandboxError && error.code === 'engine_unavailable';
 }

@@ -44,7 +44,7 @@ const OTHER_MEMORY = 536_870_912;
 const MOST_FAILURES = 3;
 
 export class Templates {
-  private prepared: Promise<Template | undefined> | undefined;
+  private preparation: Promise<Template | undefined> | undefined;
   private failures = 0;
   private said: string | undefined;
 
@@ -60,14 +60,19 @@ export class Templates {
    * template, which takes some seconds, or tests the one that was kept. Never rejects.
    */
   async current(facts: HostFacts, spec: SandboxSpec): Promise<Template | undefined> {
-    if (spec.dataBytes !== this.host.dataBytes || this.failures >= MOST_FAILURES) return undefined;
-    this.prepared ??= this.prepare(facts);
-    return this.prepared;
+    return spec.dataBytes === this.host.dataBytes ? this.prepared(facts) : undefined;
+  }
+
+  /** The same for any sandbox. */
+  async prepared(facts: HostFacts): Promise<Template | undefined> {
+    if (this.failures >= MOST_FAILURES) return undefined;
+    this.preparation ??= this.prepare(facts);
+    return this.preparation;
   }
 
   /** The template in use, if there is one by now; never makes one. */
   async known(): Promise<Template | undefined> {
-    return this.prepared;
+    return this.preparation;
   }
 
   /** A clone has started. */
@@ -86,7 +91,7 @@ export class Templates {
       return await this.find(facts);
     } catch (error) {
       // An engine that is away says nothing about templates.
-      if (error instanceof SandboxError && error.code === 'engine_unavailable') this.prepared = undefined;
+      if (error instanceof SandboxError && error.code === 'engine_unavailable') this.preparation = undefined;
       else this.off(error instanceof Error ? error.message : String(error), error);
       return undefined;
     }
