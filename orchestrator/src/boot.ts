@@ -76,15 +76,12 @@ function makeDriver(env: Env, dataDir: string): SandboxDriver {
           },
         }
       : {}),
-    ...(env.HIBERNATE_AFTER_SECONDS > 0
-      ? {
-          hibernation: {
-            dir: join(dataDir, 'asleep'),
-            key: new SecretBox(env).derive('sleeping sandboxes'),
-            mostBytes: env.HIBERNATE_LARGEST_BYTES,
-          },
-        }
-      : {}),
+    hibernation: {
+      dir: join(dataDir, 'asleep'),
+      key: new SecretBox(env).derive('sleeping sandboxes'),
+      // Those that sleep already wake also where no other is to follow them.
+      mostBytes: env.HIBERNATE_AFTER_SECONDS > 0 ? env.HIBERNATE_LARGEST_BYTES : 0,
+    },
     allowInsecure: env.ALLOW_INSECURE_SANDBOX,
     logger: pino({ level: env.LOG_LEVEL, name: 'sandboxes' }),
   });

@@ -229,7 +229,7 @@ export const envSchema = z.object({
   ),
   SANDBOXES_AT_STOP: z.enum(['keep', 'remove']).default('keep').meta({
     description:
-      'What an orderly stop does with the sandboxes of running containers: keep them, so that the next start finds their variables, or remove them. npm start removes them when it stops its own engine.',
+      'What an orderly stop does with the sandboxes of running containers: keep them running, or remove them, which puts those to sleep that can. Either way the next start finds their variables. npm start removes them when it stops its own engine.',
     unit: 'keep or remove',
     example: 'keep',
   }),

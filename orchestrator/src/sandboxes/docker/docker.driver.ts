@@ -200,11 +200,12 @@ export class DockerSandboxDriver extends SandboxDriver {
     if (this.hibernation === undefined || !(await this.canSleep()))
       throw new SandboxError('busy', 'sandboxes of this server cannot sleep');
     const name = this.orders.nameOf(id);
+    const mostBytes = this.options.hibernation?.mostBytes ?? 0;
     const bytes = sandbox.usedBytes + (await this.channels.usedBytes(name));
-    if (bytes > (this.options.hibernation?.mostBytes ?? 0))
+    if (bytes > mostBytes)
       throw new SandboxError(
         'busy',
-        `its memory and files, ${bytes} bytes, are too large for a sleeping sandbox`,
+        `its memory and files take ${bytes} bytes, and ${mostBytes} may be stored`,
       );
     const { labels, imageId } = await this.engine.inspect(name);
     const createdAt = fromLabels(labels)?.createdAt ?? new Date();
