@@ -14,6 +14,7 @@ function removal(): { readonly removal: SandboxRemoval; away: boolean; readonly 
     waitForEnd: () => Promise.resolve(),
   };
   const channels = {
+    removeOrigin: () => Promise.resolve(),
     remove: (name: string) => Promise.resolve(void world.folders.splice(world.folders.indexOf(name), 1)),
   };
   return Object.assign(world, { removal: new SandboxRemoval(engine, channels, { warn: () => undefined }) });

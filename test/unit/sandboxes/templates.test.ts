@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,6 +116,8 @@ describe('the template', () => {
     world.answer = (clone) => ({ random: [clone], ...(clone === 3 ? wrong : {}) });
     expect(await world.templates().current(FACTS, SPEC)).toBeDefined();
     expect(world.made).toBe(2);
+    const kept = readFileSync(join(world.folder, 'kept', 'key', 'checkpoint.img'), 'utf8');
+    expect(kept).toBe('state 2');
     expect(world.said.join()).toContain('does not serve any more');
   });
 

@@ -72,6 +72,11 @@ export class ChannelDir {
     return blocks * BLOCK_BYTES;
   }
 
+  /** A start that still waits for the image in there fails then, instead of being in the way of its removal. */
+  async removeOrigin(name: string): Promise<void> {
+    await rm(this.folders(name).origin, { recursive: true, force: true });
+  }
+
   /** Idempotent. */
   async remove(name: string): Promise<void> {
     await rm(this.own(name), { recursive: true, force: true, maxRetries: 3, retryDelay: 50 });

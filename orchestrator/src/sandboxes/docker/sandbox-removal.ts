@@ -13,7 +13,7 @@ export class SandboxRemoval {
 
   constructor(
     private readonly engine: Pick<DockerEngine, 'inspect' | 'remove' | 'waitForEnd'>,
-    private readonly channels: Pick<ChannelDir, 'remove'>,
+    private readonly channels: Pick<ChannelDir, 'remove' | 'removeOrigin'>,
     private readonly logger: Pick<DriverLogger, 'warn'>,
   ) {}
 
@@ -34,6 +34,7 @@ export class SandboxRemoval {
   }
 
   private async removeAll(name: string): Promise<void> {
+    await this.channels.removeOrigin(name);
     const state = await this.find(name);
     if (state !== undefined) {
       // An order to kill that crosses the ends of many processes costs a second for each of them.

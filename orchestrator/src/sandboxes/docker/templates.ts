@@ -115,6 +115,7 @@ export class Templates {
         { reason: wrong },
         'the kept template of sandboxes does not serve any more; making another',
       );
+      await store.drop(key);
     }
     const made = await this.host.writeDown(facts, spec, (image) => store.keep(key, image));
     const template = { ...made, imageId: facts.imageId };
