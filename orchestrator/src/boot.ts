@@ -81,6 +81,7 @@ function makeDriver(env: Env, dataDir: string): SandboxDriver {
       key: new SecretBox(env).derive('sleeping sandboxes'),
       // Those that sleep already wake also where no other is to follow them.
       mostBytes: env.HIBERNATE_AFTER_SECONDS > 0 ? env.HIBERNATE_LARGEST_BYTES : 0,
+      floorBytes: env.DISK_FLOOR_BYTES,
     },
     allowInsecure: env.ALLOW_INSECURE_SANDBOX,
     logger: pino({ level: env.LOG_LEVEL, name: 'sandboxes' }),

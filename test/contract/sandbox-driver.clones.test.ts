@@ -18,7 +18,12 @@ const skipped = engineIsSkipped || process.env['TEST_OLDER_GVISOR'] !== undefine
 describe.skipIf(skipped)('clones', () => {
   const folder = mkdtempSync(join(tmpdir(), 'templates-'));
   const templates = { dir: join(folder, 'kept'), dataBytes: SPEC.dataBytes };
-  const hibernation = { dir: join(folder, 'asleep'), key: randomBytes(32), mostBytes: 1_024 * MIB };
+  const hibernation = {
+    dir: join(folder, 'asleep'),
+    key: randomBytes(32),
+    mostBytes: 1_024 * MIB,
+    floorBytes: 0,
+  };
   const here = new TestInstallation('clones', { templates, hibernation });
   const elsewhere = new TestInstallation('clones-elsewhere', { templates });
 

@@ -72,6 +72,20 @@ export function sleepContract({ harness, driver, fresh }: Bench): void {
       await driver().destroy(sandbox.id);
     });
 
+    it('may be given up, which is nothing to one that has been woken', async () => {
+      const sandbox = await fresh();
+      await run(sandbox, dialect.set('kept', 5));
+      await driver().hibernate(sandbox.id);
+      const woken = await driver().attach(sandbox.id);
+      await driver().giveUpAsleep(sandbox.id);
+      expect((await run(woken, dialect.printVariable('kept'))).stdout).toBe('5\n');
+      await driver().hibernate(sandbox.id);
+      await driver().giveUpAsleep(sandbox.id);
+      await driver().giveUpAsleep(sandbox.id);
+      expect(await codeOf(driver().attach(sandbox.id))).toBe('gone');
+      await driver().destroy(sandbox.id);
+    });
+
     it('is gone when it is destroyed', async () => {
       const sandbox = await fresh();
       await driver().hibernate(sandbox.id);

@@ -14,8 +14,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { DockerSandboxDriver } from '../../orchestrator/src/sandboxes/docker/docker.driver.js';
+import { Sleepers } from '../../orchestrator/src/sandboxes/docker/sleepers.js';
 import { SupervisorClient } from '../../orchestrator/src/sandboxes/docker/supervisor-client.js';
 import type { Sandbox } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { engineIsSkipped, TEMPLATE_DIR, TestInstallation } from '../fakes/sandboxes/real-engine.js';
@@ -30,7 +32,7 @@ const skipped = engineIsSkipped || process.env['TEST_OLDER_GVISOR'] !== undefine
 describe.skipIf(skipped)('sleeping sandboxes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'asleep-'));
   const dir = join(folder, 'asleep');
-  const hibernation = { dir, key: randomBytes(32), mostBytes: 1_024 * MIB };
+  const hibernation = { dir, key: randomBytes(32), mostBytes: 1_024 * MIB, floorBytes: 0 };
   const here = new TestInstallation('sleepers', {
     templates: { dir: TEMPLATE_DIR, dataBytes: SPEC.dataBytes },
     hibernation,
@@ -168,6 +170,41 @@ print(random.random() == known.random(), next(numbers), ticks > old, os.environ[
     const later = newDriver();
     expect((await later.list()).map(({ state }) => state)).toEqual(['asleep']);
     expect((await run(await later.attach(sandbox.id), 'n')).result).toBe('1');
+  });
+
+  it('of which a wake was cut off in the middle wake at once', { timeout: 40_000 }, async () => {
+    const [driver, { id }] = await awake('n = 1');
+    await driver.hibernate(id);
+    // As a server that is killed while it writes the image: Docker waits for the runtime, and the runtime for the image.
+    const unpack = vi.spyOn(Sleepers.prototype, 'unpack').mockImplementation(() => new Promise(() => {}));
+    void driver.attach(id).catch(() => undefined);
+    await vi.waitUntil(() => existsSync(join(here.channelDir, here.containerName(id), 'origin')), 10_000);
+    await sleep(1_000);
+    unpack.mockRestore();
+    const later = newDriver();
+    expect((await run(await later.attach(id), 'n')).result).toBe('1');
+  });
+
+  it('stay awake where the disk is too full', async () => {
+    const driver = newDriver({ hibernation: { ...hibernation, floorBytes: 1e15 } });
+    const [, sandbox] = await awake('kept = 1', driver);
+    await expect(driver.hibernate(sandbox.id)).rejects.toMatchObject({
+      code: 'busy',
+      message: expect.stringContaining('disk') as unknown,
+    });
+    expect((await run(sandbox, 'kept')).result).toBe('1');
+  });
+
+  it('leave nothing behind that a crash cut off, and no base that nobody needs', async () => {
+    const [driver, sandbox] = await awake('kept = 1');
+    await driver.hibernate(sandbox.id);
+    const [base = ''] = readdirSync(dir).filter((name) => name.endsWith('.base'));
+    const strays = [`${'0'.repeat(64)}.base`, 'a.1.unfinished', 'b.sleep'];
+    for (const name of strays) writeFileSync(join(dir, name), 'stray');
+    const [other, next] = await awake('kept = 2');
+    await other.hibernate(next.id);
+    const left = [base, `${sandbox.id}.sleep`, `${next.id}.sleep`];
+    expect(readdirSync(dir).toSorted()).toEqual(left.toSorted());
   });
 
   it('need nothing of the template they came from', async () => {

@@ -14,14 +14,14 @@ import { SandboxBindings } from './sandbox-bindings.js';
 
 /** Milliseconds between two looks. */
 const LOOK_MS = 2_000;
+/** One sandbox falls asleep in less than half a second; a look does not take many in a row. */
+const MOST_AT_ONCE = 4;
+
 export interface SandboxState {
   readonly state: 'none' | 'awake' | 'asleep';
   /** Why it was not put to sleep when nobody used it. */
   readonly staysAwake: string | null;
 }
-
-/** One sandbox falls asleep in less than half a second; a look does not take many in a row. */
-const MOST_AT_ONCE = 4;
 
 /**
  * Puts sandboxes to sleep that nobody has used for a while, one after the other and only while none is being
@@ -33,6 +33,8 @@ export class HibernationService implements OnApplicationBootstrap, OnModuleDestr
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
   private isOver = false;
+  /** `sleeps` of the bindings when the budget was last looked at; the first look is at what is there. */
+  private counted = -1;
 
   constructor(
     private readonly bindings: SandboxBindings,
@@ -64,12 +66,12 @@ export class HibernationService implements OnApplicationBootstrap, OnModuleDestr
   /** Never rejects. */
   private async look(): Promise<void> {
     try {
-      let slept = 0;
-      while (slept < MOST_AT_ONCE && !this.isOver && !this.pool.isStarting) {
+      for (let n = 0; n < MOST_AT_ONCE && !this.isOver && !this.pool.isStarting; n += 1)
         if (!(await this.bindings.sleepIdlest(this.env.HIBERNATE_AFTER_SECONDS * 1_000))) break;
-        slept += 1;
-      }
-      if (slept > 0) await this.keepBudget();
+      // Some fall asleep because their memory is needed.
+      const { sleeps } = this.bindings;
+      if (sleeps !== this.counted) await this.keepBudget();
+      this.counted = sleeps;
     } catch (error) {
       this.logger.warn({ err: error }, 'idle sandboxes could not be put to sleep');
     }
@@ -87,7 +89,7 @@ export class HibernationService implements OnApplicationBootstrap, OnModuleDestr
         { sandboxId: each.id, bytes: each.bytes },
         'a sleeping sandbox is given up: the disk budget is full',
       );
-      await this.driver.destroy(each.id);
+      await this.driver.giveUpAsleep(each.id);
       bytes -= each.bytes;
     }
   }

@@ -22,6 +22,7 @@ import { type Binding, isGone, type Lease, markDirty } from './binding.js';
 import type { ContainerFileRow } from './container-file.repository.js';
 import { ContainerRepository, type ContainerRow } from './container.repository.js';
 import { ContainerMemory } from './container-memory.js';
+import { ContainerHolds } from './holds.js';
 import { isRefusal, SandboxFiles } from './sandbox-files.js';
 
 /** Sandboxes that may turn out dead, one after the other, before a client is told. */
@@ -38,6 +39,8 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
   private readonly logger = new Logger(SandboxBindings.name);
   private readonly bindings = new Map<string, Binding>();
   private readonly mutex = new KeyedMutex();
+  /** Sandboxes that fell asleep since the server started. */
+  sleeps = 0;
 
   constructor(
     private readonly driver: SandboxDriver,
@@ -45,6 +48,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     private readonly containers: ContainerRepository,
     private readonly files: SandboxFiles,
     private readonly memory: ContainerMemory,
+    private readonly holds: ContainerHolds,
   ) {}
 
   /** Sandboxes outlive an orderly stop, with their variables; where their engine ends with the server, asleep. */
@@ -186,13 +190,18 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
 
   /**
    * Puts the sandbox to sleep that was idle longest, and at least so many milliseconds; false when there is none.
-   * Called from time to time, and when nothing more urgent is done.
+   * Called from time to time, and when nothing more urgent is done. Somebody who thinks between two executions may
+   * think for long.
    */
   async sleepIdlest(minIdleMs: number): Promise<boolean> {
+    const held = new Set(this.holds.ids());
     const idle = [...this.bindings]
       .filter(
         ([id, { lastUsedMs, sleepless, begun }]) =>
-          !this.isBusy(id) && sleepless?.begun !== begun && Date.now() - lastUsedMs >= minIdleMs,
+          !this.isBusy(id) &&
+          !held.has(id) &&
+          sleepless?.begun !== begun &&
+          Date.now() - lastUsedMs >= minIdleMs,
       )
       .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs);
     const [first] = idle;
@@ -247,7 +256,10 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
       this.logger.log({ containerId, reason }, 'an idle sandbox stays awake');
       return false;
     }
+    this.sleeps += 1;
     this.pool.disown(id);
+    // Who holds it keeps its share, and is not told in the middle of its work that the pool is full.
+    if (this.holds.ids().includes(containerId)) return true;
     await this.containers
       .setAside(containerId, id)
       .catch((error: unknown) => this.logger.warn({ err: error, containerId }, 'its share of memory stays'));

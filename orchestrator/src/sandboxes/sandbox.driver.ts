@@ -290,6 +290,8 @@ export abstract class SandboxDriver {
    * After any other rejection the object is spent; `attach` tells whether the sandbox is there.
    */
   abstract hibernate(id: SandboxId): Promise<void>;
+  /** Removes one that sleeps, for good; one that is awake, also since a moment ago, goes on. Idempotent. */
+  abstract giveUpAsleep(id: SandboxId): Promise<void>;
   /** Ends a sandbox, awake or asleep, and removes every trace of it. Idempotent. */
   abstract destroy(id: SandboxId): Promise<void>;
   /** Real memory in use by sandboxes and free on the host, in bytes. Called before each start. */

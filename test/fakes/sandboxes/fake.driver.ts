@@ -139,6 +139,11 @@ export class FakeSandboxDriver extends SandboxDriver {
     return Promise.resolve();
   }
 
+  override giveUpAsleep(id: SandboxId): Promise<void> {
+    if (this.own(id)?.asleepSince !== undefined) this.engine.machines.delete(id);
+    return Promise.resolve();
+  }
+
   override async destroy(id: SandboxId): Promise<void> {
     this.throw('nextDestroy');
     const machine = this.own(id);

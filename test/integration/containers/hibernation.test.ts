@@ -1,6 +1,7 @@
 /** Containers that nobody uses sleep, and nobody notices but for their variables, which are still there. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ContainersService } from '../../../orchestrator/src/containers/containers.service.js';
 import { SandboxBindings } from '../../../orchestrator/src/containers/sandbox-bindings.js';
 import { SweepService } from '../../../orchestrator/src/containers/sweep.service.js';
 import { SandboxError, type SandboxId } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
@@ -122,6 +123,23 @@ describe('a container that sleeps', () => {
     }
     expect(server.driver.engine.machines.has(sandboxId)).toBe(false);
     expect((await run(id, 'get:a')).status).toBe(404);
+  });
+
+  it('is none while a response holds it, and keeps its share when its memory is needed', async () => {
+    const id = await container();
+    await run(id, 'set:a=1');
+    const release = server.app.get(ContainersService).hold(id);
+    try {
+      expect(await bindings.sleepIdlest(0)).toBe(false);
+      expect(await bindings.giveUpIdlest(0)).toBe(true);
+      expect(server.driver.slept).toHaveLength(1);
+      const { aside } = await server.prisma.container.findUniqueOrThrow({ where: { id } });
+      expect(aside).toBe(false);
+    } finally {
+      release();
+    }
+    expect(textOf(await run(id, 'get:a'))).toBe('1\n');
+    await allAsleep();
   });
 
   it('is left alone by the sweep', async () => {

@@ -51,7 +51,7 @@ export class AttackBench {
         ? {}
         : {
             templates: { dir: TEMPLATE_DIR, dataBytes: ATTACK_SPEC.dataBytes },
-            hibernation: { dir: asleep, key: randomBytes(32), mostBytes: GIB },
+            hibernation: { dir: asleep, key: randomBytes(32), mostBytes: GIB, floorBytes: 0 },
           }),
     });
     beforeAll(async () => {

@@ -72,15 +72,19 @@ describe('the store of templates', () => {
     expect(await store.find('three')).toBeUndefined();
   });
 
-  it('sweeps away all but the three that were used last', async () => {
+  it('sweeps away what was not used for a day, but for the three that were used last', async () => {
     for (const [index, key] of ['a', 'b', 'c', 'd', 'e'].entries()) {
       const { folder: path } = await store.keep(key, await image());
-      const used = new Date(Date.now() - (10 - index) * HOUR);
+      const used = new Date(Date.now() - (key === 'c' ? 20 : 50 - index) * HOUR);
       await utimes(path, used, used);
     }
     await store.find('a');
     await store.sweep();
-    expect((await readdir(root)).toSorted()).toEqual(['a', 'd', 'e']);
+    expect((await readdir(root)).toSorted()).toEqual(['a', 'c', 'e']);
+    for (const key of ['f', 'g', 'h']) await store.keep(key, await image());
+    await store.sweep();
+    // One of a server that has been used today stays, however many are newer.
+    expect((await readdir(root)).toSorted()).toEqual(['a', 'c', 'f', 'g', 'h']);
   });
 
   it('sweeps away what a dead server has not finished, not what a living one is at', async () => {

@@ -9,7 +9,7 @@
  *
  * The host never looks into `data` and `tmp`, and never follows a link in any of them.
  */
-import { chmod, chown, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 
 export interface SandboxFolders {
@@ -70,6 +70,12 @@ export class ChannelDir {
         blocks += (await lstat(join(folder, file)).catch(() => undefined))?.blocks ?? 0;
     }
     return blocks * BLOCK_BYTES;
+  }
+
+  /** Of the disk that the folders are on. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.root);
+    return bavail * bsize;
   }
 
   /** A start that still waits for the image in there fails then, instead of being in the way of its removal. */

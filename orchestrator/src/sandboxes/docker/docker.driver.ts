@@ -18,7 +18,6 @@ import { DockerSandbox } from './docker-sandbox.js';
 import { Hibernation } from './hibernation.js';
 import { HostCheck, type HostFacts } from './host-check.js';
 import { HostLimits } from './host-limits.js';
-import { ImageThread } from './image-thread.js';
 import { SandboxRemoval } from './sandbox-removal.js';
 import { fromLabels, installationPrefix } from './sandbox-labels.js';
 import { SandboxStarter, type Started, type StartOrder } from './sandbox-starter.js';
@@ -69,6 +68,8 @@ export interface DockerDriverOptions {
     readonly key: Uint8Array;
     /** A sandbox whose memory and files take more stays awake. */
     readonly mostBytes: number;
+    /** Bytes of the disk that stay free. */
+    readonly floorBytes: number;
   };
   /** Start sandboxes although the runtime does not isolate them. For tests of the tests only. */
   readonly allowInsecure: boolean;
@@ -96,7 +97,6 @@ export class DockerSandboxDriver extends SandboxDriver {
   private readonly starter: SandboxStarter;
   private readonly templates: Templates | undefined;
   private readonly orders: StartOrders;
-  private readonly thread = new ImageThread();
   private readonly sleepers: Sleepers | undefined;
   private readonly hibernation: Hibernation | undefined;
   private swept: Promise<void> | undefined;
@@ -114,8 +114,8 @@ export class DockerSandboxDriver extends SandboxDriver {
     this.starter = new SandboxStarter(this.engine, this.channels, this.removal, options.logger);
     this.templates = options.templates && new Templates(this.templateHost(options.templates));
     const { hibernation } = options;
-    this.sleepers = hibernation && new Sleepers(hibernation.dir, hibernation.key, this.thread);
-    this.hibernation = this.sleepers && this.makeHibernation(this.sleepers);
+    this.sleepers = hibernation && new Sleepers(hibernation.dir, hibernation.key);
+    this.hibernation = hibernation && this.sleepers && this.makeHibernation(hibernation, this.sleepers);
     this.hostCheck = new HostCheck({
       engine: this.engine,
       channels: this.channels,
@@ -199,23 +199,18 @@ export class DockerSandboxDriver extends SandboxDriver {
     if (sandbox === undefined) throw goneError();
     if (this.hibernation === undefined || !(await this.canSleep()))
       throw new SandboxError('busy', 'sandboxes of this server cannot sleep');
-    const name = this.orders.nameOf(id);
-    const mostBytes = this.options.hibernation?.mostBytes ?? 0;
-    const bytes = sandbox.usedBytes + (await this.channels.usedBytes(name));
-    if (bytes > mostBytes)
-      throw new SandboxError(
-        'busy',
-        `its memory and files take ${bytes} bytes, and ${mostBytes} may be stored`,
-      );
-    const { labels, imageId } = await this.engine.inspect(name);
-    const createdAt = fromLabels(labels)?.createdAt ?? new Date();
     try {
-      await this.hibernation.sleep(sandbox, { createdAt, spec: sandbox.spec, imageId });
+      await this.hibernation.sleep(sandbox);
       this.dropped(sandbox);
     } catch (error) {
       if (!(error instanceof SandboxError && error.code === 'busy')) this.dropped(sandbox);
       throw error;
     }
+  }
+
+  override async giveUpAsleep(id: SandboxId): Promise<void> {
+    // What is being woken of it has been read, or fails as if it had been gone before.
+    await this.sleepers?.forget(id);
   }
 
   override async destroy(id: SandboxId): Promise<void> {
@@ -238,18 +233,26 @@ export class DockerSandboxDriver extends SandboxDriver {
     for (const sandbox of this.sandboxes.values()) sandbox.detach();
     this.sandboxes.clear();
     this.limits.close();
-    await this.thread.close();
+    await this.sleepers?.close();
   }
 
   /** As they can be cloned, they can sleep: both need an image that comes to life. */
   private async canSleep(): Promise<boolean> {
-    await (this.swept ??= this.sleepers?.sweep());
-    return (await this.templates?.prepared(await this.ready())) !== undefined;
+    try {
+      await (this.swept ??= this.sleepers?.sweep());
+      return (await this.templates?.prepared(await this.ready())) !== undefined;
+    } catch (error) {
+      this.swept = undefined;
+      this.options.logger.warn({ err: error }, 'whether sandboxes can sleep could not be found out');
+      return false;
+    }
   }
 
   /** One that an earlier process left running. */
   private async reattach(id: SandboxId): Promise<Sandbox | undefined> {
     const name = this.orders.nameOf(id);
+    // Docker answers nothing about a container whose start waits for the image of a server that has died.
+    await this.channels.removeOrigin(name);
     const state = await this.engine.inspect(name).catch(unlessGone);
     const record = state && fromLabels(state.labels);
     if (state?.running !== true || record === undefined) return undefined;
@@ -338,8 +341,13 @@ export class DockerSandboxDriver extends SandboxDriver {
     });
   }
 
-  private makeHibernation(sleepers: Sleepers): Hibernation {
+  private makeHibernation(
+    { mostBytes, floorBytes }: NonNullable<DockerDriverOptions['hibernation']>,
+    sleepers: Sleepers,
+  ): Hibernation {
     return new Hibernation({
+      mostBytes,
+      floorBytes,
       engine: this.engine,
       channels: this.channels,
       removal: this.removal,

@@ -85,6 +85,11 @@ function messageOf(error: unknown): string {
     .slice(0, MAX_MESSAGE_CHARS);
 }
 
+/** That says nothing of the sandbox, the image or whatever else it was asked about. */
+export function isEngineAway(error: unknown): boolean {
+  return error instanceof SandboxError && error.code === 'engine_unavailable';
+}
+
 export function toEngineError(operation: EngineOperation, error: unknown): SandboxError {
   const failure = classify(error);
   const message =

@@ -81,12 +81,15 @@ export class SandboxStarter {
       if (settings.restoreFrom !== undefined) await this.separate(started, spec);
       return started;
     }
-    const [started] = await Promise.all([
-      this.run(spec, { ...settings, folders, restoreFrom: folders.origin }, bounds),
+    // Both are over before anything is taken away; where one fails, the other does not go on for long.
+    const [filling, starting] = await Promise.allSettled([
       filled(folders.origin, fill),
+      this.run(spec, { ...settings, folders, restoreFrom: folders.origin }, bounds),
     ]);
+    if (filling.status === 'rejected') throw filling.reason;
+    if (starting.status === 'rejected') throw starting.reason;
     await rm(folders.origin, { recursive: true, force: true });
-    return started;
+    return starting.value;
   }
 
   private async run(spec: SandboxSpec, settings: ContainerSettings, bounds: StartBounds): Promise<Started> {

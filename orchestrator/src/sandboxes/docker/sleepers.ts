@@ -9,14 +9,17 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { Semaphore } from '../../common/mutex.js';
 import type { SandboxId, SandboxSpec } from '../sandbox.driver.js';
 import { readHeader } from './image-codec.js';
-import type { ImageThread } from './image-thread.js';
+import { ImageThread } from './image-thread.js';
 import type { Template } from './templates.js';
 
+/** Headers that are read at the same time. */
+const READS = 16;
 const ASLEEP = '.sleep';
 const BASE = '.base';
 const UNFINISHED = '.unfinished';
@@ -33,6 +36,10 @@ const headerSchema = z.object({
   imageId: z.string(),
   base: z.string().nullable(),
 });
+
+/** Of a failed call of the system; empty for any other error. */
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** What stays of a sandbox beside its memory. */
 export interface SleeperRecord {
@@ -54,32 +61,41 @@ export class Sleepers {
   /** Headers do not change; the files are looked at each time. */
   private readonly known = new Map<string, Sleeper>();
 
+  /** Two, so that nobody who wakes waits for a large one that falls asleep. */
+  private readonly packing = new ImageThread();
+  private readonly unpacking = new ImageThread();
+  private readonly gate = new Semaphore(READS);
+
   constructor(
     private readonly root: string,
     private readonly key: Uint8Array,
-    private readonly thread: ImageThread,
   ) {}
 
   async list(): Promise<readonly Sleeper[]> {
-    const names = await readdir(this.root).catch(() => []);
-    const ids = names.filter((name) => name.endsWith(ASLEEP)).map((name) => name.slice(0, -ASLEEP.length));
-    const found = await Promise.all(ids.map((id) => this.find(id)));
+    const found = await Promise.all((await this.ids()).map((id) => this.find(id)));
     return found.filter((each) => each !== undefined);
   }
 
-  /** `undefined` where there is none, or none that could be read. */
-  async find(id: string): Promise<Sleeper | undefined> {
+  /** `undefined` where there is none, or one that is none of ours. */
+  find(id: string): Promise<Sleeper | undefined> {
+    const file = this.file(id);
+    return this.gate.run(() => this.read(id, file));
+  }
+
+  private async read(id: string, file: string): Promise<Sleeper | undefined> {
     const known = this.known.get(id);
     try {
-      const { size } = await stat(this.file(id));
+      const { size } = await stat(file);
       if (known !== undefined) return known;
-      const header = headerSchema.parse(await readHeader(this.file(id)));
+      const header = headerSchema.parse(await readHeader(file));
       const { labels = {}, ...sizes } = header.spec;
       const sleeper = { ...header, spec: { ...sizes, labels }, id: id as SandboxId, bytes: size };
       this.known.set(id, sleeper);
       return sleeper;
-    } catch {
+    } catch (error) {
       this.known.delete(id);
+      // A system that cannot read it now may be able to later.
+      if (codeOf(error) !== '' && codeOf(error) !== 'ENOENT') throw error;
       return undefined;
     }
   }
@@ -91,13 +107,12 @@ export class Sleepers {
     image: string,
     template: Template | undefined,
   ): Promise<number> {
-    await mkdir(this.root, { recursive: true, mode: 0o700 });
     const base = template?.pagesId ?? null;
     if (template !== undefined) await this.keepBase(template);
     const unfinished = join(this.root, `${id}.${randomBytes(4).toString('hex')}${UNFINISHED}`);
     const header = { ...record, base, sleptAt: new Date() };
     try {
-      const bytes = await this.thread.run({
+      const bytes = await this.packing.run({
         kind: 'pack',
         image,
         file: unfinished,
@@ -116,7 +131,7 @@ export class Sleepers {
 
   /** Writes its image into this folder. Rejects if one byte is not as it was written. */
   async unpack({ id, base }: Sleeper, image: string): Promise<void> {
-    await this.thread.run({
+    await this.unpacking.run({
       kind: 'unpack',
       image,
       file: this.file(id),
@@ -131,14 +146,34 @@ export class Sleepers {
     await rm(this.file(id), { force: true });
   }
 
-  /** Removes what a crash left, and bases that nobody needs. Called at the start, before anything is kept. */
+  /**
+   * Removes what a crash left, files that are none of ours, and bases that nobody needs. Called at the start, before
+   * anything is kept; rejects, before it has removed a base, where one cannot be read.
+   */
   async sweep(): Promise<void> {
+    const asleep = await this.list();
+    const needed = new Set([
+      ...asleep.map(({ id }) => basename(this.file(id))),
+      ...asleep.map(({ base }) => `${base}${BASE}`),
+    ]);
+    for (const name of await readdir(this.root).catch(() => []))
+      if (!needed.has(name)) await rm(join(this.root, name), { force: true });
+  }
+
+  /** Of the disk that they are on. */
+  async freeBytes(): Promise<number> {
+    await mkdir(this.root, { recursive: true, mode: 0o700 });
+    const { bavail, bsize } = await statfs(this.root);
+    return bavail * bsize;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.packing.close(), this.unpacking.close()]);
+  }
+
+  private async ids(): Promise<readonly string[]> {
     const names = await readdir(this.root).catch(() => []);
-    const needed = new Set((await this.list()).map(({ base }) => base));
-    for (const name of names) {
-      const isUnneeded = name.endsWith(BASE) && !needed.has(name.slice(0, -BASE.length));
-      if (isUnneeded || name.endsWith(UNFINISHED)) await rm(join(this.root, name), { force: true });
-    }
+    return names.filter((name) => name.endsWith(ASLEEP)).map((name) => name.slice(0, -ASLEEP.length));
   }
 
   private async keepBase({ folder, pagesId }: Template): Promise<void> {
@@ -146,9 +181,8 @@ export class Sleepers {
     try {
       await link(from, to);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : '';
-      if (code === 'EEXIST') return;
-      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK') throw error;
+      if (codeOf(error) === 'EEXIST') return;
+      if (!['EXDEV', 'EPERM', 'EMLINK'].includes(codeOf(error))) throw error;
       const copy = `${to}${UNFINISHED}`;
       await copyFile(from, copy, constants.COPYFILE_FICLONE);
       await rename(copy, to);

@@ -1,7 +1,8 @@
 /** What each sandbox of this installation is called, and what Docker is told to start it. */
-import { SandboxError, type SandboxId, type SandboxSpec } from '../sandbox.driver.js';
+import type { SandboxId, SandboxSpec } from '../sandbox.driver.js';
 import type { ContainerSettings } from './container-config.js';
 import type { DockerDriverOptions } from './docker.driver.js';
+import { isEngineAway } from './engine-errors.js';
 import type { HostLimits } from './host-limits.js';
 import { installationPrefix, toLabels } from './sandbox-labels.js';
 import type { StartOrder } from './sandbox-starter.js';
@@ -82,5 +83,5 @@ export class StartOrders {
 
 /** The engine is away, or nobody wants the sandbox any more: another way to start it would fare no better. */
 export function isHopeless(error: unknown, signal: AbortSignal | undefined): boolean {
-  return signal?.aborted === true || (error instanceof SandboxError && error.code === 'engine_unavailable');
+  return signal?.aborted === true || isEngineAway(error);
 }

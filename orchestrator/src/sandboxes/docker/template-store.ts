@@ -14,8 +14,10 @@ import { join } from 'node:path';
 
 const MANIFEST = 'template.json';
 const CHUNK = 1_048_576;
-/** Templates that are kept, the last used first: going back to the release before finds its own. */
+/** Templates that are kept in any case, the last used first: going back to the release before finds its own. */
 const KEPT = 3;
+/** Milliseconds after its last use in which no other is removed: a server that uses one marks it every hour. */
+const UNUSED_MS = 86_400_000;
 /** Milliseconds after which an unfinished one belongs to a server that has died. */
 const UNFINISHED_MS = 3_600_000;
 
@@ -124,8 +126,9 @@ export class TemplateStore {
         usedAt: (await stat(join(this.root, name)).catch(() => undefined))?.mtimeMs ?? 0,
       })),
     );
-    const old = found.filter(({ finished }) => finished).toSorted((a, b) => b.usedAt - a.usedAt);
+    const others = found.filter(({ finished }) => finished).toSorted((a, b) => b.usedAt - a.usedAt);
+    const unused = others.slice(KEPT).filter(({ usedAt }) => now - usedAt > UNUSED_MS);
     const dead = found.filter(({ finished, usedAt }) => !finished && now - usedAt > UNFINISHED_MS);
-    for (const { path } of [...old.slice(KEPT), ...dead]) await rm(path, { recursive: true, force: true });
+    for (const { path } of [...unused, ...dead]) await rm(path, { recursive: true, force: true });
   }
 }

@@ -4,10 +4,10 @@
  * start from nothing as ever, and one line in the log says why.
  */
 import type { Sandbox, SandboxSpec } from '../sandbox.driver.js';
-import { SandboxError } from '../sandbox.driver.js';
 import { inability } from './clone-ability.js';
 import { askClone, judgeClone, repeats } from './clone-test.js';
 import type { DriverLogger } from './docker.driver.js';
+import { isEngineAway } from './engine-errors.js';
 import type { HostFacts } from './host-check.js';
 import type { StoredTemplate, TemplateStore } from './template-store.js';
 
@@ -40,11 +40,15 @@ export interface TemplateHost {
 const TEMPLATE_MEMORY = 1_073_741_824;
 /** Another size than the template's. */
 const OTHER_MEMORY = 536_870_912;
+/** Milliseconds between two marks on the template that it is in use. */
+const MARK_MS = 3_600_000;
 /** Clones in a row that did not start, after which no more are tried. */
 const MOST_FAILURES = 3;
 
 export class Templates {
   private preparation: Promise<Template | undefined> | undefined;
+  private key: string | undefined;
+  private markedAt = Date.now();
   private failures = 0;
   private said: string | undefined;
 
@@ -78,6 +82,10 @@ export class Templates {
   /** A clone has started. */
   worked(): void {
     this.failures = 0;
+    if (this.key === undefined || Date.now() - this.markedAt < MARK_MS) return;
+    this.markedAt = Date.now();
+    // So that no server that shares the store takes it for unused.
+    void this.host.store.find(this.key);
   }
 
   /** A clone has not started. */
@@ -91,7 +99,7 @@ export class Templates {
       return await this.find(facts);
     } catch (error) {
       // An engine that is away says nothing about templates.
-      if (error instanceof SandboxError && error.code === 'engine_unavailable') this.preparation = undefined;
+      if (isEngineAway(error)) this.preparation = undefined;
       else this.off(error instanceof Error ? error.message : String(error), error);
       return undefined;
     }
@@ -106,6 +114,7 @@ export class Templates {
     const { store, logger, dataBytes } = this.host;
     const spec: SandboxSpec = { memoryBytes: TEMPLATE_MEMORY, dataBytes, maxFiles: 1_000 };
     const key = await this.host.key(facts, spec);
+    this.key = key;
     const kept = await store.find(key);
     if (kept !== undefined) {
       const template = { ...kept, imageId: facts.imageId };
@@ -164,6 +173,6 @@ export class Templates {
 }
 
 function inWords(error: unknown): string {
-  if (error instanceof SandboxError && error.code === 'engine_unavailable') throw error;
+  if (isEngineAway(error)) throw error;
   return error instanceof Error ? error.message : String(error);
 }
