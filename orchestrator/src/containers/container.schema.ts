@@ -33,8 +33,10 @@ export const networkPolicySchema = z
 
 const expiresAfterSchema = z.strictObject({
   anchor: z.enum(['last_active_at']),
-  // CONTAINER_MAX_IDLE_MINUTES, which is less, is looked at by the service.
-  minutes: integer({ min: 1, max: MOST_IDLE_MINUTES, fromText: false }),
+  // What the operator allows, usually less, is looked at by the service.
+  minutes: integer({ min: 1, max: MOST_IDLE_MINUTES, fromText: false }).meta({
+    description: `At most ${IDLE_MINUTES}, unless the operator allows more (CONTAINER_MAX_IDLE_MINUTES).`,
+  }),
 });
 
 /** Free text chosen by the caller; one running container of a project per key. */

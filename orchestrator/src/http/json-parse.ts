@@ -126,6 +126,6 @@ export function parseJson(bytes: Uint8Array): JsonResult {
 }
 
 if (workerData === THREAD_MARK)
-  parentPort?.on('message', ({ id, bytes }: { id: number; bytes: Uint8Array }) => {
-    parentPort!.postMessage({ id, result: parseJson(bytes) });
+  parentPort?.on('message', ({ id, job }: { id: number; job: Uint8Array }) => {
+    parentPort!.postMessage({ id, result: parseJson(job) });
   });

@@ -26,6 +26,7 @@ const MAGIC = Buffer.from('CISLEEP1');
 const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
+const TAG = { authTagLength: TAG_BYTES };
 const MAX_HEADER = 1_048_576;
 /** Copied as they are, in this order; pages.img follows. */
 const WHOLE = ['checkpoint.img', 'pages_meta.img'] as const;
@@ -56,15 +57,9 @@ export interface ImageSizes {
   readonly sizes: Readonly<Record<string, number>>;
 }
 
-// --- a file ---------------------------------------------------------------------------------------
-
 async function* bodyOf(job: PackJob): AsyncGenerator<Buffer> {
   for (const name of WHOLE) yield* createReadStream(join(job.image, name), { highWaterMark: WINDOW });
   yield* differences(join(job.image, PAGES), job.template);
-}
-
-function aead(job: Paths, headerBytes: Buffer, iv: Buffer) {
-  return [CIPHER, job.key, iv, { authTagLength: TAG_BYTES }, headerBytes] as const;
 }
 
 /** Resolves with the size of the file when it is on the disk. It is whole or, after a crash, of no use. */
@@ -74,8 +69,7 @@ export async function pack(job: PackJob): Promise<number> {
   if (sizes[PAGES]! % PAGE !== 0) throw new Error('the image does not consist of pages');
   const header = Buffer.from(JSON.stringify({ ...job.header, sizes } satisfies ImageSizes));
   const iv = randomBytes(IV_BYTES);
-  const [cipherName, key, , options] = aead(job, header, iv);
-  const cipher = createCipheriv(cipherName, key, iv, options).setAAD(header);
+  const cipher = createCipheriv(CIPHER, job.key, iv, TAG).setAAD(header);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(header.length);
   const zstd = createZstdCompress({
@@ -145,8 +139,7 @@ export async function unpack(job: UnpackJob): Promise<void> {
     const { header, iv, start, end } = await openImage(handle);
     const { sizes } = JSON.parse(header.toString()) as ImageSizes;
     const tag = await readExactly(handle, end, TAG_BYTES);
-    const [cipherName, key, , options] = aead(job, header, iv);
-    const decipher = createDecipheriv(cipherName, key, iv, options).setAAD(header).setAuthTag(tag);
+    const decipher = createDecipheriv(CIPHER, job.key, iv, TAG).setAAD(header).setAuthTag(tag);
     if (job.template !== undefined) template = await PageFile.open(job.template);
     const content = createReadStream(job.file, { start, end: end - 1, highWaterMark: WINDOW });
     await pipeline(content, decipher, createZstdDecompress({ chunkSize: WINDOW }), async (plain) => {
@@ -171,7 +164,7 @@ if (workerData === THREAD_MARK && parentPort !== null) {
   const port = parentPort;
   port.on('message', ({ id, job }: { id: number; job: PackJob | UnpackJob }) => {
     (job.kind === 'pack' ? pack(job) : unpack(job)).then(
-      (bytes) => port.postMessage({ id, bytes: bytes ?? 0 }),
+      (bytes) => port.postMessage({ id, result: bytes ?? 0 }),
       (error: unknown) =>
         port.postMessage({ id, error: error instanceof Error ? error.message : String(error) }),
     );

@@ -9,8 +9,9 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { cp, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sync } from '../../common/durable.js';
 
 const MANIFEST = 'template.json';
 const CHUNK = 1_048_576;
@@ -27,16 +28,6 @@ async function sizesIn(folder: string): Promise<Sizes> {
   const names = (await readdir(folder)).filter((name) => name !== MANIFEST).toSorted();
   const sizes = names.map(async (name) => [name, (await stat(join(folder, name))).size] as const);
   return Object.fromEntries(await Promise.all(sizes));
-}
-
-/** So that no loss of power leaves a manifest whose files have holes. */
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function move(from: string, to: string): Promise<void> {
@@ -94,6 +85,7 @@ export class TemplateStore {
     await mkdir(this.root, { recursive: true, mode: 0o700 });
     const unfinished = join(this.root, `${key}.${randomBytes(4).toString('hex')}.unfinished`);
     await move(image, unfinished);
+    // So that no loss of power leaves a manifest whose files have holes.
     for (const name of Object.keys(sizes)) await sync(join(unfinished, name));
     const pagesId = await sha256(join(unfinished, 'pages.img'));
     await writeFile(join(unfinished, MANIFEST), JSON.stringify({ files: sizes, pagesId } satisfies Manifest));

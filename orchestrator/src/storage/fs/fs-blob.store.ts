@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { ApiError } from '../../common/api-error.js';
+import { sync } from '../../common/durable.js';
 import { Semaphore } from '../../common/mutex.js';
 import {
   BlobMissingError,
@@ -42,25 +43,6 @@ const asStorageError = (error: unknown): unknown =>
 
 /** Files that are written and synced at the same time: file systems share the work of syncs that overlap. */
 const PARALLEL_SYNCS = 16;
-
-/** Makes the names in a folder durable. */
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const handle = await open(path, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 interface Staged extends StagedBlob {
   /** Its name in `staging/`, where it is a file unless it is in memory. */
@@ -191,7 +173,7 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
 
   private async makeDurable(staged: Staged): Promise<void> {
     const path = join(this.stagingDir, staged.name);
-    if (!staged.memory) return syncFile(path);
+    if (!staged.memory) return sync(path);
     await this.disk.claim(staged.bytes);
     const handle = await open(path, 'wx', 0o600);
     try {
@@ -215,8 +197,8 @@ export class FsBlobStore extends BlobStore implements OnModuleInit {
       await rename(join(this.stagingDir, name), this.pathOf(sha256));
       this.active.delete(name);
     }
-    await this.inParallel([...shards], syncFolder);
-    if (isNew) await syncFolder(this.blobsDir);
+    await this.inParallel([...shards], sync);
+    if (isNew) await sync(this.blobsDir);
   }
 
   /** Those that the store does not have yet. */
