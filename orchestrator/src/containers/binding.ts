@@ -44,3 +44,16 @@ export function markDirty(binding: Binding): () => void {
     if (wasClean && binding.begun === begun) binding.dirty = false;
   };
 }
+
+/** Counts one user more; the returned function ends it, once. */
+export function use(binding: Binding): () => void {
+  binding.users += 1;
+  binding.lastUsedMs = Date.now();
+  let isOver = false;
+  return () => {
+    if (isOver) return;
+    isOver = true;
+    binding.users -= 1;
+    binding.lastUsedMs = Date.now();
+  };
+}

@@ -18,7 +18,7 @@ import type { MemorySize } from '../config/env.schema.js';
 import type { Reclaimer } from '../sandboxes/reclaimer.js';
 import { type Sandbox, SandboxDriver, SandboxError, type SandboxId } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
-import { type Binding, isGone, type Lease, markDirty } from './binding.js';
+import { type Binding, isGone, type Lease, markDirty, use } from './binding.js';
 import type { ContainerFileRow } from './container-file.repository.js';
 import { ContainerRepository, type ContainerRow } from './container.repository.js';
 import { ContainerMemory } from './container-memory.js';
@@ -68,7 +68,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
         ? { binding: known, stateLost: false, isFresh: false, missing: [] }
         : await this.bind(row.id);
       const { binding, stateLost, isFresh, missing } = bound;
-      const done = this.use(binding);
+      const done = use(binding);
       return {
         target: binding.target,
         sandbox: binding.sandbox,
@@ -89,7 +89,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     await this.mutex.run(file.containerId, async () => {
       const binding = this.bindings.get(file.containerId);
       if (!binding) return;
-      const done = this.use(binding);
+      const done = use(binding);
       try {
         await this.files.put(binding.sandbox, file);
       } catch (error) {
@@ -107,7 +107,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     await this.mutex.run(containerId, async () => {
       const binding = this.bindings.get(containerId);
       if (!binding) return;
-      const done = this.use(binding);
+      const done = use(binding);
       try {
         await binding.sandbox.removeFile(path);
       } catch (error) {
@@ -181,9 +181,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
 
   /** Gives up the sandbox that was idle longest, those with nothing left to store first. */
   async giveUpIdlest(minIdleMs: number): Promise<boolean> {
-    const idle = [...this.bindings]
-      .filter(([id, { lastUsedMs }]) => !this.isBusy(id) && Date.now() - lastUsedMs >= minIdleMs)
-      .sort(([, a], [, b]) => Number(a.dirty) - Number(b.dirty) || a.lastUsedMs - b.lastUsedMs);
+    const idle = this.idleFor(minIdleMs).sort(([, a], [, b]) => Number(a.dirty) - Number(b.dirty));
     for (const [containerId] of idle) if (await this.giveUp(containerId)) return true;
     return false;
   }
@@ -195,16 +193,9 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
    */
   async sleepIdlest(minIdleMs: number): Promise<boolean> {
     const held = new Set(this.holds.ids());
-    const idle = [...this.bindings]
-      .filter(
-        ([id, { lastUsedMs, sleepless, begun }]) =>
-          !this.isBusy(id) &&
-          !held.has(id) &&
-          sleepless?.begun !== begun &&
-          Date.now() - lastUsedMs >= minIdleMs,
-      )
-      .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs);
-    const [first] = idle;
+    const first = this.idleFor(minIdleMs).find(
+      ([id, { sleepless, begun }]) => !held.has(id) && sleepless?.begun !== begun,
+    );
     if (first === undefined) return false;
     const [containerId] = first;
     await this.mutex.run(containerId, async () => {
@@ -266,21 +257,15 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
     return true;
   }
 
-  private isBusy(containerId: string): boolean {
-    return this.mutex.isBusy(containerId) || (this.bindings.get(containerId)?.users ?? 0) > 0;
+  /** Not used for so long, the longest first. */
+  private idleFor(ms: number): [string, Binding][] {
+    return [...this.bindings]
+      .filter(([id, { lastUsedMs }]) => !this.isBusy(id) && Date.now() - lastUsedMs >= ms)
+      .sort(([, a], [, b]) => a.lastUsedMs - b.lastUsedMs);
   }
 
-  /** Counts one user more; the returned function ends it, once. */
-  private use(binding: Binding): () => void {
-    binding.users += 1;
-    binding.lastUsedMs = Date.now();
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      binding.users -= 1;
-      binding.lastUsedMs = Date.now();
-    };
+  private isBusy(containerId: string): boolean {
+    return this.mutex.isBusy(containerId) || (this.bindings.get(containerId)?.users ?? 0) > 0;
   }
 
   /**
@@ -290,7 +275,7 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
   private async settled(containerId: string): Promise<Binding | undefined> {
     const binding = this.bindings.get(containerId);
     if (!binding?.dirty || binding.users > 0) return binding;
-    const done = this.use(binding);
+    const done = use(binding);
     try {
       await this.reconcile(binding, RECONCILE_MS);
       return this.bindings.get(containerId);

@@ -44,9 +44,12 @@ export class Hibernation {
     const record = await this.admit(sandbox, name).catch(asBusy);
     await sandbox.park();
     await engine.checkpoint(name);
-    const bytes = await this.store(sandbox.id, record, channels.folders(name).image).finally(() =>
-      this.removed(name),
-    );
+    let bytes: number;
+    try {
+      bytes = await this.store(sandbox.id, record, channels.folders(name).image);
+    } finally {
+      await this.removed(name);
+    }
     const tookMs = Math.round(performance.now() - beganAt);
     logger.debug({ sandboxId: sandbox.id, bytes, tookMs }, 'sandbox put to sleep');
     return bytes;
