@@ -219,20 +219,23 @@ class Service:
         _done(connection, header)
 
         def answered() -> None:
-            self._let_go()
+            self._let_go(connection)
             self._restored = parking.wait() or self._restored
             self.listen(self._options.socket)
 
         # The answer, which is written at the end of this round as well, goes first.
         self.loop.soon(answered)
 
-    def _let_go(self) -> None:
-        """Of the host: no sandbox can be written down with a socket of its in use."""
-        for connection in list(self._connections):
-            connection.stream.close("parked")
+    def _let_go(self, last: Connection) -> None:
+        """Of the host: no sandbox can be written down with a socket of its in use.
+
+        The end of the last connection tells the host that all else is done: it may ask for the checkpoint at once.
+        """
         self.loop.forget(self._listener.fileno())
         self._listener.close()
         os.unlink(self._options.socket)
+        for connection in [*(self._connections - {last}), last]:
+            connection.stream.close("parked")
 
     def _list(self, connection: Connection, header: Header, _payload: bytes) -> None:
         request = {**header, "max_files": self.scanner.max_files}
