@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Collection, Iterator
+from typing import Literal
 
 _KILL_SECONDS = 5.0
 _END_SECONDS = 0.5
@@ -31,7 +32,8 @@ def _runs_as(pid: int, uid: int) -> bool:
     return int(real) == uid and not state.startswith((b"Z", b"X"))
 
 
-def send(pid: int, number: signal.Signals) -> None:
+def send(pid: int, number: signal.Signals | Literal[0]) -> None:
+    """Number 0 only asks whether it could be sent."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

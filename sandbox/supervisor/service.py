@@ -221,6 +221,8 @@ class Service:
         def answered() -> None:
             self._let_go(connection)
             self._restored = parking.wait() or self._restored
+            self.watch.sample()
+            self.pressure.rehearse(self.kernel.pid)
             self.listen(self._options.socket)
 
         # The answer, which is written at the end of this round as well, goes first.
