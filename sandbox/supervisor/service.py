@@ -1,5 +1,6 @@
 """The requests of the protocol. One object for the life of the sandbox; main.py makes it."""
 
+import errno
 import os
 import signal
 import socket
@@ -106,6 +107,10 @@ class Service:
             sock, _address = self._listener.accept()
         except OSError as error:
             report(f"accept: {error}")
+            # The gofer is gone, and nobody can reach us any more. gVisor (20260905) ends a sandbox whose gofer has died,
+            # but not one that was made from an image.
+            if error.errno == errno.EIO:
+                self.end()
             return
         self._connections.add(Connection(self.loop, sock, self._request, self._closed))
 

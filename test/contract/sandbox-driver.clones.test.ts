@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { processesOf } from '../../orchestrator/src/sandboxes/docker/leftover-processes.js';
 import type { Sandbox } from '../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { engineIsSkipped, TestInstallation } from '../fakes/sandboxes/real-engine.js';
 import { python } from './sandbox-driver.dialect.js';
@@ -103,6 +104,21 @@ print(sorted(os.environ.items()), len(In), len(Out), get_ipython().execution_cou
       await driver.close();
     }
     expect(seen[0]).toBe(seen[1]);
+  });
+
+  it('end with their gofer, as soon as somebody connects to them', async () => {
+    const driver = here.newDriver();
+    const sandbox = await driver.create(SPEC);
+    await sandbox.claim();
+    const gofers = (await processesOf(await here.engineId(sandbox.id))).filter((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('runsc-gofer'),
+    );
+    for (const pid of gofers) process.kill(pid, 'SIGKILL');
+    expect(gofers).toHaveLength(1);
+    await expect(sandbox.getFile('/mnt/data/any.txt')).rejects.toMatchObject({ code: 'gone' });
+    await sandbox.closed;
+    await driver.destroy(sandbox.id);
+    await driver.close();
   });
 
   it('fifty of them share no random number', { timeout: 240_000 }, async () => {
