@@ -1,5 +1,5 @@
 /** Numbers for people, and the file that keeps them. */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Row } from './measure.js';
 
@@ -34,3 +34,6 @@ export function write(name: string, report: object): void {
   writeFileSync(`${path}.tmp`, `${JSON.stringify(report, null, 2)}\n`);
   renameSync(`${path}.tmp`, path);
 }
+
+/** A report that `write` has written. */
+export const readReport = (name: string): unknown => JSON.parse(readFileSync(join(RESULTS, name), 'utf8'));

@@ -8,7 +8,7 @@ import { type Row, rounds, summarise } from './measure.js';
 const GIB = 1024 ** 3;
 const PROGRAM = 'import numpy, pandas, matplotlib.pyplot';
 
-const SPEC = { memoryBytes: GIB, dataBytes: 2 * GIB, maxFiles: 10_000 };
+export const SPEC = { memoryBytes: GIB, dataBytes: 2 * GIB, maxFiles: 10_000 };
 const LIMITS = {
   timeoutMs: 60_000,
   maxOutputBytes: 1_048_576,
@@ -16,7 +16,7 @@ const LIMITS = {
   maxImageBytes: 10_485_760,
 };
 
-async function execute(sandbox: Sandbox, code: string): Promise<void> {
+export async function execute(sandbox: Sandbox, code: string): Promise<void> {
   for await (const event of sandbox.execute(code, LIMITS)) {
     if (event.type === 'finished' && event.status !== 'completed')
       throw new Error(`it ended as ${event.status}`);
