@@ -119,10 +119,8 @@ function page(report: PerformanceReport, latest: LatestReport): string {
   const crowd = report.steps.some(({ name }) => name === 'asleep') ? rows('awake', 'asleep') : rows('awake');
   return `# Performance
 
-Made by \`npm run bench\`, \`npm run bench -- --performance\` and
-\`npm run bench -- --performance --asleep 100\`; do not edit. Numbers of one small machine:
-compare them with each other, and measure your own with
-the same commands.
+Made by \`npm run bench\`, \`npm run bench -- --performance\` and the same with \`--asleep 100\`; do not edit. Numbers of one
+small machine: compare them with each other, and measure your own with the same commands.
 
 ${String(cpus)} processors (${String(cpu)}), ${Math.round(Number(memory) / 1_024)} GB of memory, Linux ${String(kernel)}, Docker ${String(docker)},
 gVisor ${String(runsc)}, Node ${String(node)}; ${report.at.slice(0, 10)}, commit ${String(commit)}. Each step waits until the machine is quiet${busy.length === 0 ? '' : `; it was not before: ${busy.join(', ')}`}.
