@@ -1,5 +1,6 @@
 /** `npm run bench -- --fairness`: what busy containers cost the others; writes bench/results/fairness.json. */
-import { AS_INSTALLED, startServer, type TestServer } from '../test/support/server.js';
+import { AS_INSTALLED } from '../test/support/server.js';
+import { endOnSignals, withServer } from './lifetime.js';
 import { load, machine } from './machine.js';
 import type { Row } from './measure.js';
 import { heading, line, write } from './report.js';
@@ -8,21 +9,11 @@ import { fairness, sentence } from './steps-fairness.js';
 const quick = process.argv.includes('--quick');
 const COUNTS = quick ? { rounds: 20, busy: [1] } : { rounds: 100, busy: [1, 2, 4] };
 
-let server: TestServer | undefined;
-async function cleanUp(): Promise<void> {
-  const known = server;
-  server = undefined;
-  await known?.stop();
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => void cleanUp().finally(() => process.exit(1)));
-
 const rows: Row[] = [];
 const before = load();
-try {
-  console.log(heading);
-  server = await startServer({ name: 'bench', env: { ...AS_INSTALLED, SANDBOX_POOL: '1g=2' } });
+endOnSignals();
+console.log(heading);
+await withServer({ ...AS_INSTALLED, SANDBOX_POOL: '1g=2' }, async (_client, server) => {
   const ratios = await fairness(server, COUNTS, (more) => {
     rows.push(...more);
     for (const row of more) console.log(line(row));
@@ -32,6 +23,4 @@ try {
   console.log(`load average ${before.join(' ')} before, ${load_average.after.join(' ')} after`);
   const report = { at: new Date().toISOString(), load_average, machine: machine(), ratios, rows };
   if (!quick) write('fairness.json', report);
-} finally {
-  await cleanUp();
-}
+});

@@ -1,6 +1,6 @@
 /** `npm run bench`: measures, prints a table, writes bench/results/latest.json. */
-import { AS_INSTALLED, startServer, type TestServer } from '../test/support/server.js';
-import { Client } from './client.js';
+import { AS_INSTALLED } from '../test/support/server.js';
+import { endOnSignals, isStopping, withServer } from './lifetime.js';
 import { load, machine } from './machine.js';
 import type { Row } from './measure.js';
 import { heading, line, write } from './report.js';
@@ -32,12 +32,9 @@ const loadBefore = load();
 const rows: Row[] = [];
 const skipped: string[] = [];
 const failed: string[] = [];
-let server: TestServer | undefined;
-let client: Client | undefined;
-let stopping = false;
 
 async function step(name: string, work: () => Promise<readonly Row[]>): Promise<void> {
-  if (stopping) return;
+  if (isStopping()) return;
   if (Date.now() - begin > BUDGET_MS) {
     skipped.push(name);
     console.log(`${name}: left out, the time is up`);
@@ -55,20 +52,6 @@ async function step(name: string, work: () => Promise<readonly Row[]>): Promise<
   }
 }
 
-async function cleanUp(): Promise<void> {
-  client?.close();
-  const known = server;
-  server = undefined;
-  await known?.stop();
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    stopping = true;
-    void cleanUp().finally(() => process.exit(1));
-  });
-}
-
 function ratio(): number | null {
   const median = (start: string) => rows.find((row) => row.name.startsWith(start))?.median;
   const slow = median('yardstick');
@@ -76,27 +59,18 @@ function ratio(): number | null {
   return slow === undefined || fast === undefined ? null : Math.round((slow / fast) * 10) / 10;
 }
 
-async function main(): Promise<void> {
-  console.log(heading);
-  server = await startServer({ name: 'bench', env: { ...AS_INSTALLED, SANDBOX_POOL: `1g=${POOL}` } });
-  const [running, asking] = [server, new Client(server)];
-  client = asking;
+endOnSignals();
+console.log(heading);
+await withServer({ ...AS_INSTALLED, SANDBOX_POOL: `1g=${POOL}` }, async (asking, running) => {
   await step('warm create', () => warmCreate(asking, SIZES));
   await step('further execution', () => furtherExecution(asking, running, SIZES));
   await step('sandboxes', () => sandboxes(COUNTS));
   await step('yardstick', async () => [await yardstick(COUNTS)]);
   await step('transfers', () => transfers(asking, running, SIZES));
   await step('parallel', () => parallel(asking, SIZES));
-  await cleanUp();
-  await step('responses', () => responses(RESPONSES));
-  await step('streams', () => manyStreams(STREAMS));
-}
-
-try {
-  await main();
-} finally {
-  await cleanUp();
-}
+});
+await step('responses', () => responses(RESPONSES));
+await step('streams', () => manyStreams(STREAMS));
 const times = ratio();
 const report = {
   at: new Date().toISOString(),
@@ -112,4 +86,4 @@ if (times !== null)
 console.log(
   `load average ${loadBefore.join(' ')} before, ${report.load_average.after.join(' ')} after; ${report.seconds} s`,
 );
-if (!quick && !stopping && failed.length === 0) write('latest.json', report);
+if (!quick && !isStopping() && failed.length === 0) write('latest.json', report);

@@ -22,7 +22,8 @@ function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-function median(sorted: readonly number[]): number {
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   if (sorted.length % 2 === 1) return sorted[Math.floor(middle)]!;
   return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
@@ -39,7 +40,7 @@ export function summarise(
     name,
     unit,
     n: sorted.length,
-    median: round(median(sorted)),
+    median: round(median(values)),
     p95: round(quantile(sorted, 0.95)),
     p99: round(quantile(sorted, 0.99)),
     min: round(sorted[0] ?? Number.NaN),

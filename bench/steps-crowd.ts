@@ -1,5 +1,7 @@
 /** As many containers as the pool of one project holds, all alive; and many more that sleep. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Semaphore } from '../orchestrator/src/common/mutex.js';
+import { chanceOf } from '../test/faults/random.js';
 import type { Client } from './client.js';
 import { type Row, summarise, timed } from './measure.js';
 
@@ -12,11 +14,8 @@ print(frame.a.sum())`;
 
 /** Does it for each, so many at a time. */
 async function forEach<T>(all: readonly T[], work: (one: T, index: number) => Promise<void>): Promise<void> {
-  const waiting = [...all.entries()];
-  const lane = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await work(next[1], next[0]);
-  };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  const gate = new Semaphore(LANES);
+  await Promise.all(all.map((one, index) => gate.run(() => work(one, index))));
 }
 
 async function make(client: Client, count: number, code: string): Promise<string[]> {
@@ -87,7 +86,9 @@ export async function asleep(client: Client, count: number, woken: number): Prom
   let ids: string[] = [];
   const made = await timed(async () => (ids = await make(client, count, "kept = 'of container %d'")));
   const slept = await timed(() => untilAsleep(client, count, count * 2_000));
-  const chosen = [...ids.keys()].toSorted(() => Math.random() - 0.5).slice(0, woken);
+  const chosen = chanceOf(count)
+    .shuffled([...ids.keys()])
+    .slice(0, woken);
   let each: number[] = [];
   const all = await timed(async () => (each = await ask(client, ids, chosen)));
   await remove(client, ids);

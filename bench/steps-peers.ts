@@ -1,21 +1,21 @@
 /** What else runs code in gVisor, on the same engine, with the same image and in the same run. */
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { engineSettings } from '../test/fakes/sandboxes/real-engine.js';
-import { type Row, rounds, summarise } from './measure.js';
+import type { Client } from './client.js';
+import { type Row, rounds, summarise, timed } from './measure.js';
 
 const run = promisify(execFile);
 const HERE = join(import.meta.dirname, 'peers');
 const FOLDER = resolve(import.meta.dirname, '../data/bench');
 /** The Python of the sandbox image. */
 const IMAGE_PYTHON = '3.13';
-const GATEWAY = 'jupyter-kernel-gateway==3.0.1';
-const KERNEL = 'ipykernel==7.4.0';
-const LLM_SANDBOX = 'llm-sandbox[docker]==0.3.46';
+const GATEWAY = ['jupyter-kernel-gateway==3.0.1', 'ipykernel==7.4.0'];
+const LLM_SANDBOX = ['llm-sandbox[docker]==0.3.46'];
 /** What users import, so that all of them have done the same when their first result is here. */
 const FIRST = 'import numpy, pandas, matplotlib.pyplot; print(1+1)';
 
@@ -26,6 +26,8 @@ export interface Peer {
   /** Milliseconds of each further `1+1`. */
   readonly further: readonly number[];
 }
+
+type Uv = (...args: readonly string[]) => void;
 
 const docker = (...args: string[]): string[] => ['--host', engineSettings().dockerHost, ...args];
 
@@ -53,13 +55,36 @@ export async function dockerRun(times: number): Promise<Peer> {
   };
 }
 
-/** Puts Python packages into a folder, once. */
-function installed(name: string, make: (uv: string, folder: string) => void): string {
-  const folder = join(FOLDER, name);
-  const uv = resolve(import.meta.dirname, '../data/uv-venv/bin/uv');
+/** This server as the others are measured: nothing is there before, and its pool is empty. */
+export async function thisServer(client: Client, starts: number, times: number): Promise<Peer> {
+  const [first, further]: [number[], number[]] = [[], []];
+  for (let index = 0; index < starts; index += 1) {
+    let id = '';
+    first.push(
+      await timed(async () => {
+        id = await client.newContainer();
+        await client.run(id, FIRST);
+      }),
+    );
+    further.push(...(await rounds(times, () => client.run(id, 'print(1+1)'))));
+    await client.deleteContainer(id);
+  }
+  return { name: 'this server, with an empty pool', first, further };
+}
+
+/** Puts these Python packages into a folder, once and whole. `make` calls uv with the arguments that it is given. */
+function installed(packages: readonly string[], make: (uv: Uv, folder: string) => void): string {
+  const folder = join(FOLDER, packages.join('+').replaceAll(/[^\w.+=-]/g, '-'));
   if (existsSync(folder)) return folder;
+  const unfinished = `${folder}.new`;
+  rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
-  make(uv, folder);
+  const uv = resolve(import.meta.dirname, '../data/uv-venv/bin/uv');
+  make(
+    (...args) => void execFileSync(uv, ['--quiet', ...args], { stdio: ['ignore', 'ignore', 'inherit'] }),
+    unfinished,
+  );
+  renameSync(unfinished, folder);
   return folder;
 }
 
@@ -86,10 +111,19 @@ async function gatewayOnce(packages: string, times: number): Promise<{ first: nu
 }
 
 export async function kernelGateway(starts: number, times: number): Promise<Peer> {
-  const packages = installed('kernel-gateway', (uv, folder) => {
-    const target = ['--target', folder, '--python-version', IMAGE_PYTHON, '--only-binary', ':all:'];
-    execFileSync(uv, ['pip', 'install', ...target, GATEWAY, KERNEL], { stdio: 'ignore' });
-  });
+  const packages = installed(GATEWAY, (uv, folder) =>
+    uv(
+      'pip',
+      'install',
+      '--target',
+      folder,
+      '--python-version',
+      IMAGE_PYTHON,
+      '--only-binary',
+      ':all:',
+      ...GATEWAY,
+    ),
+  );
   const [first, further]: [number[], number[]] = [[], []];
   for (let index = 0; index < starts; index += 1) {
     const one = await gatewayOnce(packages, times);
@@ -101,11 +135,9 @@ export async function kernelGateway(starts: number, times: number): Promise<Peer
 
 export async function llmSandbox(starts: number, times: number): Promise<Peer> {
   const { dockerHost, runtime, image } = engineSettings();
-  const venv = installed('llm-sandbox', (uv, folder) => {
-    execFileSync(uv, ['venv', folder], { stdio: 'ignore' });
-    execFileSync(uv, ['pip', 'install', '--python', join(folder, 'bin/python'), LLM_SANDBOX], {
-      stdio: 'ignore',
-    });
+  const venv = installed(LLM_SANDBOX, (uv, folder) => {
+    uv('venv', folder);
+    uv('pip', 'install', '--python', join(folder, 'bin/python'), ...LLM_SANDBOX);
   });
   const [first, further]: [number[], number[]] = [[], []];
   for (let index = 0; index < starts; index += 1) {

@@ -26,8 +26,8 @@ def started() -> str:
             asked = urllib.request.Request(f"http://127.0.0.1:{PORT}/api/kernels", data=b"{}", method="POST")
             with urllib.request.urlopen(asked) as reply:
                 return str(json.load(reply)["id"])
-        except (urllib.error.URLError, ConnectionError):
-            if time.monotonic() > deadline:
+        except (urllib.error.URLError, ConnectionError) as error:
+            if isinstance(error, urllib.error.HTTPError) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 
