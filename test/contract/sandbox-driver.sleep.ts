@@ -47,6 +47,18 @@ export function sleepContract({ harness, driver, fresh }: Bench): void {
       await driver().destroy(sandbox.id);
     });
 
+    it('falls asleep while others do', async () => {
+      const several = await Promise.all([1, 2, 3, 4].map(() => fresh()));
+      for (let turn = 1; turn <= 2; turn += 1) {
+        await Promise.all(several.map(({ id }) => driver().hibernate(id)));
+        expect(await Promise.all(several.map(({ id }) => driver().isAsleep(id)))).toEqual(
+          several.map(() => true),
+        );
+        await Promise.all(several.map(({ id }) => driver().attach(id)));
+      }
+      await Promise.all(several.map(({ id }) => driver().destroy(id)));
+    });
+
     it('is woken by another process as well', async () => {
       const earlier = harness.newDriver();
       const sandbox = await earlier.create(harness.spec);

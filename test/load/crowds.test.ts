@@ -118,6 +118,8 @@ describe('two thousand connections', () => {
     const file = await api.upload('large.bin', Buffer.alloc(DOWNLOAD_BYTES, 7));
     const path = `/v1/files/${file}/content`;
     const container = await other.newContainer();
+    // A server that has just started is still making its first sandbox.
+    expect(await other.printed(container, 'print(1 + 1)')).toBe('2\n');
     const before = { descriptors: descriptors(), resident: await number('memory_bytes{kind="resident"}') };
 
     const idle: RawConnection[] = [];

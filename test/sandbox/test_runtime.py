@@ -103,6 +103,16 @@ class Verbs(unittest.TestCase):
         self.assertEqual(self.words(*words), [*ours, "abc"])
         self.assertEqual(self.words("checkpoint", "--image-path=/x", "--leave-running", "abc"), [*ours, "--leave-running", "abc"])
 
+    def test_a_checkpoint_leaves_the_engine_something_of_its_own(self) -> None:
+        self.note("sandbox-checkpoint-to", "/host/image")
+        for number, flag in enumerate((["--image-path", "{}"], ["--image-path={}"])):
+            folder = Path(self.directory, f"of the engine {number}")
+            folder.mkdir()
+            self.words("checkpoint", *(word.format(folder) for word in flag), f"abc{number}")
+            self.assertEqual((folder / "container").read_text(), f"abc{number}\n")
+        self.words("checkpoint", "--image-path", f"{self.directory}/missing", "abc")
+        self.assertFalse(Path(self.directory, "missing").exists())
+
     def test_create_edits_the_bundle_first(self) -> None:
         (self.bundle / "config.json").write_text(json.dumps(_SPEC))
         words = ["create", "--bundle", str(self.bundle), "--pid-file", "/x", "abc"]

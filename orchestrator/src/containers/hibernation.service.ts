@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { ENV } from '../config/config.module.js';
 import type { Env } from '../config/env.schema.js';
+import { MIN_IDLE_MS } from '../sandboxes/memory-admission.js';
 import { SandboxDriver, type SandboxId } from '../sandboxes/sandbox.driver.js';
 import { SandboxPool } from '../sandboxes/sandbox.pool.js';
 import type { ContainerRow } from './container.repository.js';
@@ -14,8 +15,10 @@ import { SandboxBindings } from './sandbox-bindings.js';
 
 /** Milliseconds between two looks. */
 const LOOK_MS = 2_000;
-/** One sandbox falls asleep in less than half a second; a look does not take many in a row. */
-const MOST_AT_ONCE = 4;
+/** Most of what falls asleep is waiting for the engine. */
+const AT_ONCE = 2;
+/** Times in a row before the disk is looked at. */
+const MOST_ROUNDS = 10;
 
 export interface SandboxState {
   readonly state: 'none' | 'awake' | 'asleep';
@@ -24,8 +27,9 @@ export interface SandboxState {
 }
 
 /**
- * Puts sandboxes to sleep that nobody has used for a while, one after the other and only while none is being
- * started, and keeps what they take on disk within its budget.
+ * Puts sandboxes to sleep that nobody has used for a while, a few at a time and only while none is being started,
+ * and keeps what they take on disk within its budget. When memory becomes scarce, a short while is enough and starts
+ * are no reason to wait: they would have to wait for that memory.
  */
 @Injectable()
 export class HibernationService implements OnApplicationBootstrap, OnModuleDestroy {
@@ -66,8 +70,7 @@ export class HibernationService implements OnApplicationBootstrap, OnModuleDestr
   /** Never rejects. */
   private async look(): Promise<void> {
     try {
-      for (let n = 0; n < MOST_AT_ONCE && !this.isOver && !this.pool.isStarting; n += 1)
-        if (!(await this.bindings.sleepIdlest(this.env.HIBERNATE_AFTER_SECONDS * 1_000))) break;
+      for (let round = 0; round < MOST_ROUNDS; round += 1) if (!(await this.sleepSome())) break;
       // Some fall asleep because their memory is needed.
       const { sleeps } = this.bindings;
       if (sleeps !== this.counted) await this.keepBudget();
@@ -75,6 +78,16 @@ export class HibernationService implements OnApplicationBootstrap, OnModuleDestr
     } catch (error) {
       this.logger.warn({ err: error }, 'idle sandboxes could not be put to sleep');
     }
+  }
+
+  /** False when there is nothing more to do. */
+  private async sleepSome(): Promise<boolean> {
+    const isScarce = await this.pool.isMemoryScarce();
+    if (this.isOver || (this.pool.isStarting && !isScarce)) return false;
+    const afterMs = this.env.HIBERNATE_AFTER_SECONDS * 1_000;
+    const idleMs = isScarce ? Math.min(afterMs, MIN_IDLE_MS) : afterMs;
+    const slept = await Promise.all(Array.from({ length: AT_ONCE }, () => this.bindings.sleepIdlest(idleMs)));
+    return slept.includes(true);
   }
 
   /** Those that were used longest ago go first; their containers find their files, and lost variables. */

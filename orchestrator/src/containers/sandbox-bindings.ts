@@ -187,24 +187,18 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
   }
 
   /**
-   * Puts the sandbox to sleep that was idle longest, and at least so many milliseconds; false when there is none.
-   * Called from time to time, and when nothing more urgent is done. Somebody who thinks between two executions may
-   * think for long.
+   * Puts the sandbox to sleep that was idle longest, and at least so many milliseconds; false when there is none that
+   * can sleep now. Called from time to time, and when nothing more urgent is done. Somebody who thinks between two
+   * executions may think for long.
    */
   async sleepIdlest(minIdleMs: number): Promise<boolean> {
     const held = new Set(this.holds.ids());
-    const first = this.idleFor(minIdleMs).find(
-      ([id, { sleepless, begun }]) => !held.has(id) && sleepless?.begun !== begun,
-    );
-    if (first === undefined) return false;
-    const [containerId] = first;
-    await this.mutex.run(containerId, async () => {
-      const binding = this.bindings.get(containerId);
-      if (!binding || binding.users > 0) return;
-      if (!binding.dirty || (await this.reconcile(binding, HASTY_RECONCILE_MS).catch(() => false)))
-        await this.sleep(containerId, binding);
-    });
-    return true;
+    for (const [containerId, { sleepless, begun }] of this.idleFor(minIdleMs)) {
+      // While others were tried, somebody may have come back.
+      if (held.has(containerId) || sleepless?.begun === begun || this.isBusy(containerId)) continue;
+      if (await this.sleepIdle(containerId)) return true;
+    }
+    return false;
   }
 
   /** Their memory was promised to another container of the project; nobody waits for their sandboxes to end. */
@@ -231,6 +225,17 @@ export class SandboxBindings implements Reclaimer, BeforeApplicationShutdown {
         this.logger.warn({ err: error, containerId }, 'an idle sandbox could not be given up');
         return false;
       }
+    });
+  }
+
+  /** In the container's turn. Never rejects; false when it is as it was, or can only be attached again. */
+  private sleepIdle(containerId: string): Promise<boolean> {
+    return this.mutex.run(containerId, async () => {
+      const binding = this.bindings.get(containerId);
+      if (!binding || binding.users > 0) return false;
+      const isStored =
+        !binding.dirty || (await this.reconcile(binding, HASTY_RECONCILE_MS).catch(() => false));
+      return isStored && this.sleep(containerId, binding);
     });
   }
 

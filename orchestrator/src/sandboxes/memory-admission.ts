@@ -1,6 +1,6 @@
 /**
  * Whether one more sandbox fits into the host's memory, and what is given up for it: spare sandboxes
- * first, since they hold nothing; then containers nobody has used for a while, one at a time and no more
+ * first, since they hold nothing; then containers nobody has used for a while, two at a time and no more
  * than needed. Made and used by the pool.
  */
 import type { Logger } from '@nestjs/common';
@@ -11,6 +11,10 @@ import type { SandboxDriver } from './sandbox.driver.js';
 export const WARM_BYTES = 192 * 1024 ** 2;
 /** Milliseconds without use after which a container's sandbox may be given up for another. */
 export const MIN_IDLE_MS = 10_000;
+/** Free bytes above the floor below which those that wait for no one are put to sleep, so that no start waits for it. */
+const AHEAD_BYTES = 4 * WARM_BYTES;
+/** Sandboxes that are given up at the same time. */
+const GIVEN_UP_AT_ONCE = 2;
 /** Free bytes above the floor that a spare must leave, so that it is not given up again at once. */
 const REFILL_MARGIN_BYTES = WARM_BYTES;
 /** Milliseconds between two lines in the log about the same shortage. */
@@ -39,7 +43,7 @@ export class MemoryAdmission {
    * aside, when there is none to be had. One at a time, so that no two starts count on the same bytes.
    */
   reserveForUser(): Promise<boolean> {
-    return this.turns.run('memory', () => this.reserve(0, () => this.giveUpOne(this.sources)));
+    return this.turns.run('memory', () => this.reserve(0, (missing) => this.giveUpSome(missing)));
   }
 
   /** The same for a spare: nothing is given up for it. */
@@ -52,12 +56,16 @@ export class MemoryAdmission {
     this.reserved -= WARM_BYTES;
   }
 
+  /** Whether the floor is near: a few more starts, and something has to be given up. */
+  async isScarce(): Promise<boolean> {
+    return (await this.missing(AHEAD_BYTES)) > 0;
+  }
+
   /** Called every second: below the floor gives up one sandbox, and says so when none is left. */
   async watch(): Promise<void> {
     await this.turns.run('memory', async () => {
       const missing = await this.missing(0);
-      if (missing <= 0 || (await this.giveUpOne(this.sources)) || Date.now() - this.saidAt < SAY_AGAIN_MS)
-        return;
+      if (missing <= 0 || (await this.giveUpOne()) || Date.now() - this.saidAt < SAY_AGAIN_MS) return;
       this.saidAt = Date.now();
       this.logger.error(
         { missingBytes: missing },
@@ -66,22 +74,34 @@ export class MemoryAdmission {
     });
   }
 
-  private async reserve(marginBytes: number, giveUp: () => Promise<boolean>): Promise<boolean> {
+  private async reserve(
+    marginBytes: number,
+    giveUp: (missing: number) => Promise<boolean>,
+  ): Promise<boolean> {
     this.reserved += WARM_BYTES;
     try {
-      while ((await this.missing(marginBytes)) > 0) {
-        if (await giveUp()) continue;
+      for (;;) {
+        const missing = await this.missing(marginBytes);
+        if (missing <= 0) return true;
+        if (await giveUp(missing)) continue;
         this.reserved -= WARM_BYTES;
         return false;
       }
-      return true;
     } catch (error) {
       this.reserved -= WARM_BYTES;
       throw error;
     }
   }
 
-  private async giveUpOne({ giveUpSpare, giveUpIdlest }: MemorySources): Promise<boolean> {
+  /** Most of what falls asleep is waiting for the engine, so that a second one costs little more time. */
+  private async giveUpSome(missing: number): Promise<boolean> {
+    const count = Math.min(GIVEN_UP_AT_ONCE, Math.ceil(missing / WARM_BYTES));
+    const given = await Promise.all(Array.from({ length: count }, () => this.giveUpOne()));
+    return given.includes(true);
+  }
+
+  private async giveUpOne(): Promise<boolean> {
+    const { giveUpSpare, giveUpIdlest } = this.sources;
     if (await giveUpSpare()) return true;
     // When all sandboxes together hold less than is missing, somebody else has it: nobody's variables would help.
     const [missing, { usedBytes }] = await Promise.all([this.missing(0), this.driver.memory()]);

@@ -145,6 +145,11 @@ export class SandboxPool implements BeforeApplicationShutdown {
     return this.admission.watch();
   }
 
+  /** Whether idle sandboxes had better sleep, before their memory has to be waited for. Rejects as the driver does. */
+  isMemoryScarce(): Promise<boolean> {
+    return this.admission.isScarce();
+  }
+
   /** Live sandboxes this process started, warm or in use; the reconciler leaves them alone. */
   ownIds(): ReadonlySet<string> {
     return this.own;

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { ContainersService } from '../../../orchestrator/src/containers/containers.service.js';
 import { SandboxBindings } from '../../../orchestrator/src/containers/sandbox-bindings.js';
 import { SweepService } from '../../../orchestrator/src/containers/sweep.service.js';
+import { SandboxPool } from '../../../orchestrator/src/sandboxes/sandbox.pool.js';
 import { SandboxError, type SandboxId } from '../../../orchestrator/src/sandboxes/sandbox.driver.js';
 import { type AdminApp, type Answer, startAdminApp } from '../admin/admin-app.js';
 
@@ -192,15 +193,37 @@ describe('a sandbox that does not fall asleep', () => {
     await run(id, 'set:a=1');
     const hibernate = vi.spyOn(server.driver, 'hibernate');
     hibernate.mockRejectedValue(new SandboxError('busy', 'it is too large'));
-    expect(await bindings.sleepIdlest(0)).toBe(true);
-    expect(await bindings.sleepIdlest(0)).toBe(false);
+    for (const times of [1, 1]) {
+      expect(await bindings.sleepIdlest(0)).toBe(false);
+      expect(hibernate).toHaveBeenCalledTimes(times);
+    }
     const seen = await server.admin('GET', `/admin/v1/containers/${id}`);
     expect(seen.body).toMatchObject({ sandbox: 'awake', stays_awake: 'it is too large' });
     expect(textOf(await run(id, 'get:a'))).toBe('1\n');
-    expect(await bindings.sleepIdlest(0)).toBe(true);
+    expect(await bindings.sleepIdlest(0)).toBe(false);
     expect(hibernate).toHaveBeenCalledTimes(2);
     hibernate.mockRestore();
     await run(id, 'get:a');
+    await allAsleep();
+  });
+
+  it('is not in the way of those that were used after it', async () => {
+    const [stuck, free] = [await container(), await container()];
+    await run(stuck, 'set:a=1');
+    await run(free, 'set:a=2');
+    const stuckId = await sandboxOf(stuck);
+    const { hibernate } = server.driver;
+    server.driver.hibernate = (id) =>
+      id === stuckId
+        ? Promise.reject(new SandboxError('busy', 'it is too large'))
+        : hibernate.call(server.driver, id);
+    try {
+      expect(await bindings.sleepIdlest(0)).toBe(true);
+      expect(server.driver.slept).toEqual([await sandboxOf(free)]);
+    } finally {
+      server.driver.hibernate = hibernate;
+    }
+    await run(stuck, 'get:a');
     await allAsleep();
   });
 
@@ -281,6 +304,27 @@ describe('by themselves', () => {
         expect((await execute(ids[0]!, 'print:on')).body['state_lost']).toBe(true);
         const last = await execute(ids[2]!, 'get:v');
         expect([last.body['state_lost'], textOf(last)]).toEqual([false, 'c\n']);
+      } finally {
+        await other.stop();
+      }
+    },
+  );
+
+  it(
+    'those sleep sooner when memory becomes scarce, whatever is being started',
+    { timeout: 60_000 },
+    async () => {
+      const other = await startAdminApp({ SANDBOX_POOL: '1g=0', MEMORY_FLOOR_BYTES: '1g' });
+      try {
+        const { key: theirs } = await other.project();
+        for (const name of ['a', 'b', 'c']) {
+          const made = await other.ask(theirs, 'POST', '/v1/containers', { name });
+          await other.ask(theirs, 'POST', `/v1/containers/${made.body.id}/executions`, { code: 'set:a=1' });
+        }
+        const usedBytes = 1024 ** 3;
+        other.driver.faults.memory = { usedBytes, hostFreeBytes: usedBytes + 700 * 1024 ** 2 };
+        vi.spyOn(other.app.get(SandboxPool), 'isStarting', 'get').mockReturnValue(true);
+        await vi.waitUntil(() => other.driver.slept.length === 3, { timeout: 20_000 });
       } finally {
         await other.stop();
       }
