@@ -160,6 +160,7 @@ class Service:
         def finished(ready: bool) -> None:
             self._configuring = False
             if ready:
+                self.scanner.prepare()
                 _done(connection, header)
             else:
                 connection.fail(header["id"], "internal", "Python does not start")

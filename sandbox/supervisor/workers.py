@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .files import tree
+from .files.glance import glance
 from .forking import fork_file_worker
 from .frames import Header
 from .loop import Loop
@@ -126,12 +128,20 @@ class Scanner:
         self._jobs: deque[Job] = deque()
         self._forgot = False
         self._complete = True
+        self._settled: object = None
+        """What a glance showed before the last scan, where that scan has told all."""
         self._worker = self._new()
         # What is there at boot was not made by user code.
         self.scan(lambda _report: None)
 
     def scan(self, reply: Callable[[Report], None]) -> None:
-        """The first page of what changed; `page` gives the others. Lost pages are in the next scan."""
+        """The first page of what changed; `page` gives the others. Lost pages are in the next scan. Calls back later."""
+        state = self._glance()
+        if self._is_settled(state):
+            used = tree.used_bytes(self._options.data)
+            self._loop.soon(lambda: reply(Report([], False, True, used)))
+            return
+        self._settled = None
 
         def answered(header: Header, _payload: bytes) -> None:
             if header["event"] != "done":
@@ -140,9 +150,32 @@ class Scanner:
             forgot, self._forgot = self._forgot, False
             self._complete = header["complete"] and not forgot
             self.count = header["count"]
+            # From before the scan, so that what was changed while it ran is looked for again.
+            if self._complete and not header["more"]:
+                self._settled = state
             reply(self._report(header))
 
         self._submit({"op": "scan", "max_files": self.max_files}, answered)
+
+    def prepare(self) -> None:
+        """So that the next scan finds nothing to do if nothing is changed until then. No change is lost by this."""
+        state = self._glance()
+        if state is None or self._is_settled(state):
+            return
+
+        def answered(header: Header, _payload: bytes) -> None:
+            if header["event"] == "done" and header["complete"] and not (header["more"] or self._forgot):
+                self._settled = state
+
+        self._submit({"op": "scan", "max_files": self.max_files, "keep": True}, answered)
+
+    def _glance(self) -> object:
+        """None: only a scan can tell."""
+        seen = glance(self._options.data)
+        return None if seen is None else (seen, self.max_files)
+
+    def _is_settled(self, state: object) -> bool:
+        return state is not None and state == self._settled and not self._worker.dead
 
     def page(self, reply: Callable[[Report], None]) -> None:
         def answered(header: Header, _payload: bytes) -> None:

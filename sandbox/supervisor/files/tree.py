@@ -1,7 +1,7 @@
 """Reaching and walking files below a root without following any symbolic link.
 
-Used by a file worker only. Directories are opened part by part, each relative to the one before, so
-user code that swaps a directory for a link in between gains nothing.
+Directories are opened part by part, each relative to the one before, so user code that swaps a directory for a link
+in between gains nothing. Used by a file worker, and for a glance by the supervisor.
 """
 
 import errno
@@ -19,7 +19,7 @@ from .failures import Refused, refused
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def _open_directory(name: bytes | str, directory: int | None = None) -> int:
+def open_directory(name: bytes | str, directory: int | None = None) -> int:
     """Descriptor of a directory that is no link to one."""
     fd = os.open(name, _OPEN, dir_fd=directory)
     if not stat.S_ISDIR(os.fstat(fd).st_mode):
@@ -31,12 +31,12 @@ def _open_directory(name: bytes | str, directory: int | None = None) -> int:
 @contextmanager
 def parent(root: str, parts: list[bytes], create: bool = False) -> Iterator[int]:
     """Descriptor of the directory that holds the last part; makes missing ones if `create`."""
-    fd = _open_directory(root)
+    fd = open_directory(root)
     try:
         for part in parts[:-1]:
             if create:
                 _make_directory(fd, part)
-            child = _open_directory(part, fd)
+            child = open_directory(part, fd)
             os.close(fd)
             fd = child
         yield fd
@@ -143,7 +143,7 @@ class Walk:
         return self._limit - self._left
 
     def run(self) -> "Walk":
-        self._directory(_open_directory(self._root), b"", 1)
+        self._directory(open_directory(self._root), b"", 1)
         return self
 
     def _directory(self, fd: int, prefix: bytes, depth: int) -> None:
@@ -184,7 +184,7 @@ class Walk:
             self.complete = False
             return
         try:
-            child = _open_directory(path[len(prefix) :], fd)
+            child = open_directory(path[len(prefix) :], fd)
         except OSError:
             return
         self._directory(child, path + b"/", depth + 1)

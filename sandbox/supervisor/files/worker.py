@@ -69,7 +69,8 @@ class Worker:
             case "scan":
                 walk = self._snapshot.scan(request["max_files"])
                 self._used = tree.used_bytes(self._root)
-                return {**self._page(), "complete": walk.complete, "count": walk.entries}
+                page = self._no_page() if request.get("keep") else self._page()
+                return {**page, "complete": walk.complete, "count": walk.entries}
             case "page":
                 return self._page()
             case "count":
@@ -97,6 +98,10 @@ class Worker:
     def _page(self) -> Header:
         files = self._snapshot.page()
         return {"files": files, "more": self._snapshot.more, "used_bytes": self._used}
+
+    def _no_page(self) -> Header:
+        """Nobody is told of the changes yet; they are part of the next scan."""
+        return {"files": [], "more": self._snapshot.more, "used_bytes": self._used}
 
     def _remove(self, request: Header) -> Header:
         parts = paths.parse(self._root, request.get("path"))
