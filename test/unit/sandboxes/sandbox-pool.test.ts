@@ -281,24 +281,6 @@ describe('when memory is short, the pool', () => {
     expect(warm(pool)).toBe(2);
   });
 
-  it('gives up two at a time where one will not do', async () => {
-    const on = driver();
-    const memory = { hostFreeBytes: 0.5 * GIB, usedBytes: 4 * GIB };
-    on.faults.memory = memory;
-    let [now, most] = [0, 0];
-    const giveUpIdlest = async () => {
-      now += 1;
-      most = Math.max(most, now);
-      await nextTurn();
-      now -= 1;
-      memory.hostFreeBytes += WARM_BYTES;
-      return true;
-    };
-    await poolOn(on, NO_POOL, {}, { giveUpIdlest }).acquire('1g', 'project');
-    expect(most).toBe(2);
-    expect(memory.hostFreeBytes).toBeLessThan(GIB + 2 * WARM_BYTES);
-  });
-
   it('leaves recent containers alone', async () => {
     const on = driver();
     const asked: number[] = [];
