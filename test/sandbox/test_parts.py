@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "sandbox"))
 
 from supervisor import frames, programs, seccomp  # noqa: E402
 from supervisor.files import snapshot, tree  # noqa: E402
+from supervisor.files.glance import glance  # noqa: E402
 from supervisor.files.snapshot import Snapshot  # noqa: E402
 from supervisor import pressure  # noqa: E402
 from supervisor.pressure import Pressure, choose  # noqa: E402
@@ -21,6 +22,34 @@ from supervisor.report import FileReport  # noqa: E402
 from supervisor.workers import Report  # noqa: E402
 
 MIB = 1 << 20
+
+
+class Glances(unittest.TestCase):
+    def setUp(self) -> None:
+        self.root = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def test_shows_whether_anything_was_touched(self) -> None:
+        Path(self.root, "below").mkdir()
+        Path(self.root, "below", "ledger").write_text("a")
+        before = glance(self.root)
+        self.assertIsNotNone(before)
+        self.assertEqual(glance(self.root), before)
+        os.chmod(Path(self.root, "below", "ledger"), 0o600)
+        self.assertNotEqual(glance(self.root), before)
+
+    def test_leaves_large_and_deep_trees_and_links_alone(self) -> None:
+        os.symlink("/", Path(self.root, "link"))
+        found = glance(self.root)
+        assert found is not None
+        self.assertEqual([seen.path for seen in found], ["", "/link"])
+        os.makedirs(Path(self.root, "a/b/c/d"))
+        self.assertIsNone(glance(self.root))
+        shutil.rmtree(Path(self.root, "a"))
+        for number in range(70):
+            Path(self.root, f"n{number}").touch()
+        self.assertIsNone(glance(self.root))
+        self.assertIsNone(glance(f"{self.root}/link"))
 
 
 class Snapshots(unittest.TestCase):

@@ -11,7 +11,7 @@ import type { SandboxDriver } from './sandbox.driver.js';
 export const WARM_BYTES = 192 * 1024 ** 2;
 /** Milliseconds without use after which a container's sandbox may be given up for another. */
 export const MIN_IDLE_MS = 10_000;
-/** Free bytes above the floor below which those that wait for no one are put to sleep, so that no start waits for it. */
+/** Free bytes above the floor below which idle sandboxes are put to sleep ahead of the starts that need their memory. */
 const AHEAD_BYTES = 4 * WARM_BYTES;
 /** Sandboxes that are given up at the same time. */
 const GIVEN_UP_AT_ONCE = 2;
